@@ -1,0 +1,305 @@
+# Ringchat's one Makefile. `make help` lists what it can do.
+#
+# Everything is built under build/, each variant in a folder of its own that
+# MODE, CC and SANITIZE name (build/release-gcc, build/release-gcc-thread, ...),
+# so that going from one to another rebuilds nothing. The programs of the
+# default variant are also at build/stage1-blocking and so on.
+
+# ---- What to build, and how -------------------------------------------------
+
+MODE     ?= release
+SANITIZE ?=
+STAGE    ?=
+K        ?=
+ARGS     ?=
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+COMPILER := $(if $(findstring clang,$(CC)),clang,gcc)
+
+# Debian's own: another python3 on PATH may not have Debian's pytest.
+PYTHON ?= /usr/bin/python3
+
+comma   := ,
+DEFAULT := release-gcc
+VARIANT := $(MODE)-$(notdir $(lastword $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+OUT     := build/$(VARIANT)
+
+# All processors, unless -j says otherwise (make lets the command line win).
+# Only the outermost make decides; those below share its job slots.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+# These goals hand their work to sub-makes (or take it away), so one at a time;
+# the sub-makes still run in parallel.
+ifneq ($(filter run test lint clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# V=1 shows the commands instead of their short form.
+Q    := $(if $(V),,@)
+show  = $(if $(V),,@echo '  $(1)')
+
+# A recipe that fails leaves no half-written target for the next run to trust.
+.DELETE_ON_ERROR:
+.SECONDEXPANSION:
+
+# ---- Flags ------------------------------------------------------------------
+
+# What gcc 12 and clang 14 both know.
+WARNINGS := -Wall -Wextra -Werror -Wconversion -Wshadow -Wvla -Walloca \
+    -Wformat=2 -Wundef -Wpointer-arith -Wcast-qual -Wcast-align \
+    -Wwrite-strings -Wdouble-promotion -Wimplicit-fallthrough \
+    -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+    -Wredundant-decls -Wnested-externs
+# clang's -Wconversion alone minds assert(!"this cannot be").
+WARNINGS_clang := -Wno-string-conversion
+
+# The OpenSSF compiler hardening guide:
+# https://best.openssf.org/Compiler-Hardening-Guides/Compiler-Options-Hardening-Guide-for-C-and-C++
+# NDEBUG is never defined: asserts stay on.
+HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 \
+    -fstack-protector-strong -fstack-clash-protection \
+    -fno-delete-null-pointer-checks -fno-strict-overflow
+ifeq ($(COMPILER),gcc)
+# clang has this without a further option from version 16 on.
+HARDENING += -ftrivial-auto-var-init=zero
+endif
+# Control flow protection, by the processor's own means.
+HARDENING_x86_64  := -fcf-protection=full
+HARDENING_aarch64 := -mbranch-protection=standard
+HARDENING += $(HARDENING_$(shell uname -m))
+
+MODE_release := -O2 $(HARDENING)
+MODE_debug   := -Og
+ifeq ($(MODE_$(MODE)),)
+$(error MODE is release or debug, not '$(MODE)')
+endif
+
+# The sanitizers intercept the very calls that FORTIFY would replace.
+SANITIZERS := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
+    -fsanitize=$(SANITIZE)
+
+# -iquote: "common/base/log.h" is written from the root, <...> is the system's.
+INCLUDES := -iquote . -D_GNU_SOURCE
+COMPILE  := -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIE \
+    $(if $(SANITIZE),$(SANITIZERS),$(MODE_$(MODE))) $(CPPFLAGS) $(CFLAGS)
+LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
+    -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen $(LDFLAGS)
+LIBS     := -lsodium $(LDLIBS)
+
+# Every finding ends the program with a status that no server uses for itself
+# (ThreadSanitizer's own, 66, is one of sysexits(3)).
+export ASAN_OPTIONS  ?= exitcode=99:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1
+export UBSAN_OPTIONS ?= exitcode=99:halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS  ?= exitcode=99:halt_on_error=1:second_deadlock_stack=1
+# pytest, and the Python beside it, leave no files in the sources.
+export PYTHONDONTWRITEBYTECODE := 1
+
+# ---- Sources and what becomes of them ---------------------------------------
+
+STAGES   := $(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/*.c))))
+PROGRAMS := $(STAGES:%=$(OUT)/%)
+# The newest, or the one that STAGE asks for.
+NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
+
+UNITS    := $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+
+C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c tests/*/*.c)
+C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h tests/*/*.h)
+
+objects = $(patsubst %.c,$(OUT)/obj/%.o,$(wildcard $(1)))
+
+.PHONY: all
+all: $(PROGRAMS) ## build every stage
+ifeq ($(VARIANT),$(DEFAULT))
+all: $(STAGES:%=build/%)
+endif
+
+build/stage%: build/$(DEFAULT)/stage%
+	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
+
+# The pure core and the base beneath it. A folder is newer when a file has
+# come or gone: then its archive is made again, without what has gone.
+$(OUT)/libcore.a: $(call objects,common/buffer/*.c common/wire/*.c common/chat/*.c) \
+    common/buffer common/wire common/chat
+$(OUT)/libbase.a: $(call objects,common/base/*.c) common/base
+$(OUT)/%.a:
+	$(call show,AR   $@)
+	$(Q)rm -f $@ && ar rcsD $@ $(filter %.o,$^)
+
+LIBRARIES := $(OUT)/libcore.a $(OUT)/libbase.a
+
+$(PROGRAMS): $(OUT)/%: $$(call objects,$$*/*.c) $(LIBRARIES)
+$(UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
+$(UNITS): LIBS += -lcmocka
+$(OUT)/bench-log: $(OUT)/obj/tests/bench/log.o $(LIBRARIES)
+
+$(PROGRAMS) $(UNITS) $(OUT)/bench-log:
+	$(call show,LINK $@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
+
+# -MMD writes down which headers an object was made from; -MP lets one of them
+# be deleted.
+$(OUT)/obj/%.o: %.c $(OUT)/flags
+	$(call show,CC   $@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(COMPILE) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES))
+
+# Rewritten only when the flags are others than last time; all objects depend
+# on it.
+$(OUT)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(COMPILE) $(LINK) $(LIBS)' | cmp -s - $@ || \
+	    echo '$(CC) $(COMPILE) $(LINK) $(LIBS)' >$@
+.PHONY: FORCE
+FORCE:
+
+# ---- What has to be installed -----------------------------------------------
+
+COMPILER_gcc   := gcc
+COMPILER_clang := clang libclang-rt-dev
+
+PACKAGES_run  := $(COMPILER_$(COMPILER)) libc6-dev libsodium-dev uthash-dev
+PACKAGES_test := $(PACKAGES_run) libcmocka-dev netcat-openbsd \
+    python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
+PACKAGES_lint := $(PACKAGES_run) gcc libcmocka-dev clang-format clang-tidy \
+    cppcheck python3
+PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint)
+
+# Only what the goals of this run need.
+PACKAGES := $(sort $(foreach goal,$(MAKECMDGOALS),$(PACKAGES_$(goal))))
+
+.PHONY: deps
+deps: ## install with apt-get what build, test and lint need and is missing
+	@command -v dpkg-query >/dev/null || { \
+	    echo 'Not Debian: please see to these: $(PACKAGES)'; exit 0; }; \
+	missing=; \
+	for package in $(PACKAGES); do \
+	    dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | \
+	        grep -q '^installed' || missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "Installing with apt-get:$$missing"; \
+	as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	$$as_root apt-get -qq update && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq -o Dpkg::Use-Pty=0 install --no-install-recommends $$missing
+
+# ---- Running ----------------------------------------------------------------
+
+# exec: Ctrl-C and SIGTERM reach the server, and its exit status is make's.
+.PHONY: run
+run: deps ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeout 60", STAGE=1)
+	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
+	@$(MAKE) all
+	@echo 'Starting $(NEWEST). In another terminal, or two: nc 127.0.0.1 4000'
+	@echo 'There, /help lists the commands. Ctrl-C here stops the server.'
+	@exec $(OUT)/$(NEWEST) $(ARGS)
+
+.PHONY: bench-log
+bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken from it
+	@$<
+
+# ---- Testing ----------------------------------------------------------------
+
+# A sub-make per variant: units and servers under AddressSanitizer and
+# UndefinedBehaviorSanitizer, and the servers as they are released. One after
+# another, since the integration tests measure time.
+.PHONY: test
+test: deps ## all tests; SANITIZE=thread: under that alone; STAGE=1, K=unix: select
+ifeq ($(SANITIZE),)
+	@$(MAKE) unit SANITIZE=address,undefined
+	@$(MAKE) integration
+	@$(MAKE) integration SANITIZE=address,undefined
+else
+	@$(MAKE) unit
+	@$(MAKE) integration
+endif
+
+# K selects the unit programs that have it in their name; pytest takes it as
+# its -k, where it may be an expression.
+SELECTED := $(if $(K),$(foreach unit,$(UNITS),$(if $(findstring $(K),$(notdir $(unit))),$(unit))),$(UNITS))
+
+.PHONY: unit
+unit: $(SELECTED:=.run) ## unit tests of this variant; K=lane: only those so named
+
+# The output comes at the end and in one piece, as several run side by side.
+.PHONY: $(UNITS:=.run)
+$(UNITS:=.run): %.run: %
+	@{ echo '== $(notdir $<)'; timeout 300 $<; } >$<.log 2>&1; \
+	status=$$?; cat $<.log; exit $$status
+
+# pytest says 5 when there is nothing to run, as with the K of a unit test.
+.PHONY: integration
+integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as above
+	@echo '== integration: $(VARIANT)'
+	@$(PYTHON) -m pytest tests/integration -q -n 2 -p no:cacheprovider \
+	    --build-dir=$(OUT) $(if $(STAGE),--stage='$(STAGE)') \
+	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)),|| [ $$? = 5 ])
+
+# ---- Linting ----------------------------------------------------------------
+
+# In the default variant, whatever is asked for: purity looks at symbols, and
+# sanitizers add their own. -k: all complaints at once.
+.PHONY: lint
+lint: deps ## formatting, clang-tidy, cppcheck, purity of the core, directions of includes
+	@$(MAKE) -k lint-all MODE=release CC=gcc SANITIZE=
+
+.PHONY: lint-all lint-format lint-tidy lint-cppcheck lint-purity lint-includes
+lint-all: lint-format lint-tidy lint-cppcheck lint-purity lint-includes
+
+lint-format:
+	$(call show,FORMAT)
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+# A stamp for each file that passed; the .d file beside it brings it back when
+# a header changes.
+TIDIED := $(C_SOURCES:%.c=build/lint/%.tidy)
+lint-tidy: $(TIDIED)
+$(TIDIED): build/lint/%.tidy: %.c .clang-tidy Makefile
+	$(call show,TIDY $<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(INCLUDES) -MM -MP -MT $@ -MF $(@:.tidy=.d) $<
+	$(Q)clang-tidy --quiet $< -- -std=gnu17 $(INCLUDES) $(WARNINGS) \
+	    $(WARNINGS_clang) >$@.log 2>&1 || \
+	    { grep -v 'warnings.* generated' $@.log; exit 1; }
+	$(Q)touch $@
+-include $(TIDIED:.tidy=.d)
+
+# ctuPointerArith takes the address one past the end for an error.
+lint-cppcheck:
+	$(call show,CPPCHECK)
+	$(Q)mkdir -p build/lint/cppcheck
+	$(Q)cppcheck --quiet --std=c11 --library=posix \
+	    --enable=warning,performance,portability --inline-suppr \
+	    --suppress=ctuPointerArith --error-exitcode=1 --cppcheck-build-dir=build/lint/cppcheck \
+	    -I. -D_GNU_SOURCE $(C_SOURCES)
+
+lint-purity: $(OUT)/libcore.a $(OUT)/obj/tests/lint/impure.o
+	$(call show,PURITY)
+	$(Q)$(PYTHON) tests/lint/purity $^
+
+lint-includes:
+	$(call show,INCLUDES)
+	$(Q)$(PYTHON) tests/lint/includes
+
+# ---- The rest ---------------------------------------------------------------
+
+.PHONY: format
+format: ## lay out all C files as .clang-format says
+	@clang-format -i $(C_FILES)
+
+.PHONY: clean
+clean: ## remove build/
+	@rm -rf build
+
+.PHONY: help
+help: ## this list
+	@echo 'make [target] [MODE=release|debug] [CC=gcc|clang] [SANITIZE=address,undefined|thread] [V=1]'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	    while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
