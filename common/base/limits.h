@@ -1,0 +1,58 @@
+/*
+ * Every bound of the server that no option names, in one place, and the
+ * arithmetic that ties them together. What an option names is in options.h.
+ */
+#ifndef RINGCHAT_BASE_LIMITS_H
+#define RINGCHAT_BASE_LIMITS_H
+
+#include <stdint.h>
+
+#define KIB UINT32_C(1024)
+#define MIB (KIB * KIB)
+
+/* Names (docs/protocol.md, "Names"). */
+#define NICK_BYTES_MAX 24
+#define ROOM_NAME_BYTES_MAX 32
+
+/* A session's places: the rooms it is in, and those it has left whose last
+ * messages it has not been sent yet. */
+#define ROOMS_PER_SESSION_MAX 16
+#define LEAVING_MAX 16
+#define MEMBERSHIPS_MAX (ROOMS_PER_SESSION_MAX + LEAVING_MAX)
+
+/* What one call of session_receive may bring, and so what an inbox may hold. */
+#define RECEIVE_BYTES_MAX (64 * KIB)
+
+/* What one turn sends to one session. */
+#define SPAN_BYTES_MAX (64 * KIB)
+
+/* A session with more unread replies than this is not read from. */
+#define REPLIES_UNREAD_MAX (64 * KIB)
+
+/* A session with more unread replies and private messages than this takes no
+ * further private message: `receiver-busy`. */
+#define PRIVATE_UNREAD_MAX (256 * KIB)
+
+/* Lines that /who and /rooms list before "and N more". */
+#define LIST_LINES_MAX 1000
+
+/* Members of one room that are visited before other rooms have their turn. */
+#define SWEEP_MEMBERS_MAX 64
+
+/* Connections over the limit that are being told `server-full` at a time; one
+ * more is closed without a word. */
+#define REFUSED_SESSIONS_MAX 64
+
+/* How long a closed session is still read from, so that no reset overtakes
+ * the last word; and how long a last word that nobody takes is offered. */
+#define LINGER_NS UINT64_C(1000000000)
+
+/* The largest lane record: a text message of --max-message's highest value
+ * with its room and nick, far under what a segment's 32-bit offsets reach. */
+#define RECORD_BYTES_MAX (64 * MIB)
+
+_Static_assert(PRIVATE_UNREAD_MAX > REPLIES_UNREAD_MAX,
+               "a session that is read from can be sent a private message");
+_Static_assert(MEMBERSHIPS_MAX <= UINT8_MAX, "counted in a byte");
+
+#endif

@@ -1,0 +1,418 @@
+/*
+ * Listen addresses (listener.h): parse, bind and listen, remove.
+ *
+ * A Unix socket needs care, for its path outlives the process that made it and
+ * may belong to somebody else:
+ *
+ *  - Only connect(2) tells a live socket from a stale one, so between the
+ *    question and unlink(2) another server could put its live one there; and a
+ *    socket between bind and listen looks stale. We hold a lock on the folder
+ *    from the question until we listen, and so does every other of our
+ *    servers. flock(2) on the folder leaves nothing behind, whoever dies.
+ *  - What is at the path on closing is removed only if it is the inode that we
+ *    made. A bound socket keeps its inode alive, so as long as ours is open no
+ *    other can have that number.
+ */
+#include "common/base/listener.h"
+
+#include "common/base/number.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PORT_MAX 65535
+#define PORT_DIGITS_MAX 5
+#define HOST_BYTES_MAX (INET6_ADDRSTRLEN + IF_NAMESIZE)
+
+/* Our servers hold a folder for microseconds; who holds it longer is another
+ * program, and it must not keep us from saying so. */
+#define LOCK_TRIES 200
+#define LOCK_PAUSE_NS 10000000
+
+static const char tcp_form[] =
+    "not HOST:PORT with a numeric address (IPv6 in brackets)";
+
+/* -- parsing -- */
+
+static const char *parse_unix(struct listener *listener, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (path[0] != '/')
+        return "not an absolute path (+unix:///PATH)";
+    if (strlen(path) >= sizeof(address.sun_path))
+        return "the path is too long for a Unix socket (107 bytes)";
+    memcpy(address.sun_path, path, strlen(path));
+    memcpy(&listener->address, &address, sizeof(address));
+    listener->address_length = sizeof(address);
+    return NULL;
+}
+
+static const char *parse_ipv4(struct listener *listener, const char *host,
+                              in_port_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = port};
+
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        return tcp_form;
+    memcpy(&listener->address, &address, sizeof(address));
+    listener->address_length = sizeof(address);
+    return NULL;
+}
+
+/* inet_pton does not know zones (fe80::1%eth0, RFC 4007); getaddrinfo does. */
+static const char *parse_ipv6(struct listener *listener, const char *host,
+                              in_port_t port)
+{
+    const struct addrinfo hints = {.ai_family = AF_INET6,
+                                   .ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST};
+    struct addrinfo *found;
+    struct sockaddr_in6 address;
+
+    if (getaddrinfo(host, NULL, &hints, &found) != 0)
+        return tcp_form;
+    memcpy(&address, found->ai_addr, sizeof(address));
+    freeaddrinfo(found);
+    address.sin6_port = port;
+    memcpy(&listener->address, &address, sizeof(address));
+    listener->address_length = sizeof(address);
+    return NULL;
+}
+
+/* Finds `host`, without its brackets, and the colon after it. NULL: neither. */
+static const char *host_take(const char *text, char host[HOST_BYTES_MAX])
+{
+    bool bracket = text[0] == '[';
+    const char *start = text + bracket;
+    size_t length = strcspn(start, bracket ? "]" : ":");
+    const char *end = start + length;
+
+    if (bracket && *end == ']')
+        end++;
+    else if (bracket)
+        return NULL;
+    if (*end != ':' || length >= HOST_BYTES_MAX)
+        return NULL;
+    memcpy(host, start, length);
+    host[length] = '\0';
+    return end;
+}
+
+static const char *parse_tcp(struct listener *listener, const char *text)
+{
+    char host[HOST_BYTES_MAX];
+    const char *colon = host_take(text, host);
+    uint64_t port;
+
+    if (colon == NULL)
+        return tcp_form;
+    if (strlen(colon + 1) > PORT_DIGITS_MAX ||
+        number_parse(colon + 1, &port) != 0 || port > PORT_MAX)
+        return "the port is not a number from 0 to 65535";
+    if (text[0] == '[')
+        return parse_ipv6(listener, host, htons((in_port_t)port));
+    return parse_ipv4(listener, host, htons((in_port_t)port));
+}
+
+/* Takes "+unix" off the end of the scheme, if it is there. */
+static bool scheme_take_unix(const char *scheme, size_t *length)
+{
+    static const char suffix[] = "+unix";
+    size_t suffix_length = strlen(suffix);
+
+    if (*length < suffix_length ||
+        memcmp(scheme + *length - suffix_length, suffix, suffix_length) != 0)
+        return false;
+    *length -= suffix_length;
+    return true;
+}
+
+const char *listener_parse(struct listener *listener, const char *url)
+{
+    const char *separator = strstr(url, "://");
+    const char *wrong;
+
+    *listener = (struct listener){.fd = -1};
+    if (separator == NULL)
+        return "not SCHEME://ADDRESS";
+    size_t length = (size_t)(separator - url);
+    const char *address = separator + strlen("://");
+    bool is_unix = scheme_take_unix(url, &length);
+    if (length == 0 || length >= sizeof(listener->scheme))
+        return "not a scheme that a listener can have";
+    memcpy(listener->scheme, url, length);
+    wrong =
+        is_unix ? parse_unix(listener, address) : parse_tcp(listener, address);
+    if (wrong != NULL)
+        return wrong;
+    /* Scheme, path, host and port were each checked: so is their sum. */
+    assert(strlen(url) < sizeof(listener->url));
+    memcpy(listener->url, url, strlen(url));
+    return NULL;
+}
+
+/* -- Unix sockets -- */
+
+static const char *unix_path(const struct listener *listener)
+{
+    return ((const struct sockaddr_un *)&listener->address)->sun_path;
+}
+
+/* Returns a descriptor of the folder that `path` is in, whose closing ends the
+ * lock, or -errno; -EWOULDBLOCK if another program does not let go of it. */
+static int folder_lock(const char *path)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)] = "";
+    int tries = LOCK_TRIES, result;
+
+    memcpy(folder, path, (size_t)(strrchr(path, '/') + 1 - path));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    while ((result = flock(fd, LOCK_EX | LOCK_NB)) < 0 &&
+           errno == EWOULDBLOCK && --tries > 0)
+        nanosleep(&pause, NULL);
+    if (result == 0)
+        return fd;
+    result = -errno;
+    close(fd);
+    return result;
+}
+
+/* Returns 0 if somebody listens at the path, -ECONNREFUSED if nobody does, or
+ * another -errno. A live server sees a connection that ends at once. */
+static int unix_probe(const struct listener *listener)
+{
+    const struct sockaddr *address = (const void *)&listener->address;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int result = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, address, listener->address_length) < 0)
+        result = -errno;
+    close(fd);
+    /* Its backlog is full, or it is live and not a stream: unix(7). */
+    if (result == -EAGAIN || result == -EPROTOTYPE)
+        return 0;
+    return result;
+}
+
+/* Makes way: returns 0 when nothing stands at the path, having removed a stale
+ * socket, or -errno; -EEXIST if it is not a socket. */
+static int unix_clear(const struct listener *listener)
+{
+    struct stat found;
+
+    /* Not stat: even a link to a socket is not for us to replace. */
+    if (lstat(unix_path(listener), &found) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(found.st_mode))
+        return -EEXIST;
+    int result = unix_probe(listener);
+    if (result == 0)
+        return -EADDRINUSE;
+    if (result != -ECONNREFUSED)
+        return result;
+    return unlink(unix_path(listener)) < 0 ? -errno : 0;
+}
+
+/* The mode has to be there with the socket: after a later chmod somebody could
+ * already have connected. So it takes umask(2), which is the whole process's;
+ * no other thread runs yet that could make a file meanwhile. */
+static int unix_bind(struct listener *listener)
+{
+    const struct sockaddr *address = (const void *)&listener->address;
+    struct stat made;
+    mode_t previous = umask(0777 & ~0660);
+    int result = bind(listener->fd, address, listener->address_length);
+    int error = errno;
+
+    umask(previous);
+    if (result < 0)
+        return -error;
+    if (lstat(unix_path(listener), &made) < 0)
+        return -errno;
+    listener->made_socket = true;
+    listener->made_device = made.st_dev;
+    listener->made_inode = made.st_ino;
+    return 0;
+}
+
+static int unix_open(struct listener *listener)
+{
+    int folder = folder_lock(unix_path(listener));
+    int result;
+
+    if (folder < 0)
+        return folder;
+    result = unix_clear(listener);
+    if (result == 0)
+        result = unix_bind(listener);
+    if (result == 0 && listen(listener->fd, SOMAXCONN) < 0)
+        result = -errno;
+    close(folder);
+    return result;
+}
+
+/* While our socket is open nobody takes it for stale, so what we look at is
+ * what we remove. */
+static void unix_remove(struct listener *listener)
+{
+    struct stat found;
+
+    if (lstat(unix_path(listener), &found) == 0 &&
+        found.st_dev == listener->made_device &&
+        found.st_ino == listener->made_inode)
+        unlink(unix_path(listener));
+    listener->made_socket = false;
+}
+
+/* -- TCP -- */
+
+/* Puts the port that the kernel gave in place of the one in the URL. */
+static void url_set_port(struct listener *listener)
+{
+    const struct sockaddr_in *v4 = (const void *)&listener->address;
+    const struct sockaddr_in6 *v6 = (const void *)&listener->address;
+    in_port_t port = v4->sin_family == AF_INET6 ? v6->sin6_port : v4->sin_port;
+    char *text = strrchr(listener->url, ':') + 1;
+
+    snprintf(text, (size_t)(listener->url + sizeof(listener->url) - text), "%u",
+             (unsigned)ntohs(port));
+}
+
+/*
+ * SO_REUSEADDR: connections of the server before us in TIME_WAIT do not keep
+ * the port, see socket(7). IPV6_V6ONLY: [::] and 0.0.0.0 are two listeners,
+ * whatever net.ipv6.bindv6only says, see ipv6(7).
+ */
+static int tcp_open(struct listener *listener)
+{
+    struct sockaddr *address = (void *)&listener->address;
+    const int on = 1;
+    int fd = listener->fd;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+        return -errno;
+    if (address->sa_family == AF_INET6 &&
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+        return -errno;
+    if (bind(fd, address, listener->address_length) < 0)
+        return -errno;
+    if (listen(fd, SOMAXCONN) < 0)
+        return -errno;
+    if (getsockname(fd, address, &listener->address_length) < 0)
+        return -errno;
+    url_set_port(listener);
+    return 0;
+}
+
+/* -- opening and closing -- */
+
+/* The status that operation.md gives a failure, and its text. */
+static int failure_status(sa_family_t family, int error, const char **why)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet */
+    *why = strerror(error);
+    switch (error) {
+    case EWOULDBLOCK:
+        *why = "another program keeps the folder locked";
+        return EX_UNAVAILABLE;
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: /* a kernel without IPv6 has no such address either */
+        return EX_UNAVAILABLE;
+    case EEXIST:
+        *why = "what stands there is not a socket";
+        return EX_CANTCREAT;
+    case ENOENT:
+    case ENOTDIR:
+    case EROFS:
+        return EX_CANTCREAT;
+    case EACCES:
+    case EPERM: /* of a folder, and of a port below 1024 */
+        return family == AF_UNIX ? EX_CANTCREAT : EX_NOPERM;
+    default:
+        return EX_OSERR;
+    }
+}
+
+int listener_open(struct listener *listener, const char **why)
+{
+    sa_family_t family = listener->address.ss_family;
+    int result;
+
+    listener->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0)
+        result = -errno;
+    else if (family == AF_UNIX)
+        result = unix_open(listener);
+    else
+        result = tcp_open(listener);
+    if (result == 0)
+        return 0;
+    listener_close(listener);
+    return failure_status(family, -result, why);
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->made_socket)
+        unix_remove(listener);
+    if (listener->fd >= 0)
+        close(listener->fd);
+    listener->fd = -1;
+}
+
+/* -- peers -- */
+
+void peer_text(const struct sockaddr_storage *peer, char text[PEER_TEXT_BYTES])
+{
+    bool v6 = peer->ss_family == AF_INET6;
+    socklen_t length =
+        v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    char host[HOST_BYTES_MAX], port[PORT_DIGITS_MAX + 1];
+
+    /* With these flags nothing is looked up, and a zone is kept. */
+    if (peer->ss_family == AF_UNIX ||
+        getnameinfo((const void *)peer, length, host, sizeof(host), port,
+                    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        snprintf(text, PEER_TEXT_BYTES, "unix");
+    else
+        snprintf(text, PEER_TEXT_BYTES, v6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+bool peer_key(const struct sockaddr_storage *peer, uint8_t key[16])
+{
+    const struct sockaddr_in *v4 = (const void *)peer;
+    const struct sockaddr_in6 *v6 = (const void *)peer;
+
+    memset(key, 0, 16);
+    switch (peer->ss_family) {
+    case AF_INET: /* ::ffff:a.b.c.d, RFC 4291 section 2.5.5.2 */
+        memset(key + 10, 0xff, 2);
+        memcpy(key + 12, &v4->sin_addr, 4);
+        return true;
+    case AF_INET6:
+        memcpy(key, &v6->sin6_addr, 8);
+        return true;
+    default:
+        return false;
+    }
+}
