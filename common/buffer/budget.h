@@ -1,0 +1,34 @@
+/*
+ * One limit for all the memory that peers can make the server hold.
+ *
+ * Every allocation of the core whose number or size a peer decides is counted
+ * here, and refused when the sum would pass the limit (--max-memory). A refusal
+ * looks like malloc's: NULL, which every caller handles.
+ */
+#ifndef RINGCHAT_BUFFER_BUDGET_H
+#define RINGCHAT_BUFFER_BUDGET_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct budget {
+    uint64_t limit_bytes;
+    /* Any worker adds and subtracts; nothing is ordered by it: relaxed. */
+    _Atomic uint64_t used_bytes;
+};
+
+void budget_init(struct budget *, uint64_t limit_bytes);
+
+/* The caller owns what it gets; NULL over the limit or without memory. */
+void *budget_alloc(struct budget *, size_t length);
+void *budget_alloc_aligned(struct budget *, size_t alignment, size_t length);
+
+/* As realloc(3): on NULL the old memory is still the caller's. */
+void *budget_resize(struct budget *, void *memory, size_t old_length,
+                    size_t new_length);
+
+/* Takes NULL. `length` is what was asked for. */
+void budget_free(struct budget *, void *memory, size_t length);
+
+#endif
