@@ -1,0 +1,349 @@
+/*
+ * The `text` dialect of docs/protocol.md: for people with `nc` and for scripts.
+ *
+ * A line ends in LF, a CR before it is dropped. A line that is too long is
+ * reported once, as soon as that is certain, and skipped to its end; nothing of
+ * it takes effect. The first byte and the first line may show that the peer
+ * speaks something else entirely.
+ */
+#include "common/wire/text.h"
+
+#include "common/wire/builder.h"
+#include "common/wire/tail.h"
+#include "common/wire/utf8.h"
+
+#include <string.h>
+
+/* A whole line, and a CR that may belong to its end. */
+static size_t line_bytes_with_cr(const struct wire_limits *limits)
+{
+    return (size_t)limits->line_bytes_max + 1;
+}
+
+static size_t method_length(struct slice line)
+{
+    size_t at = 0;
+
+    while (at < line.length && ((line.bytes[at] >= 'A' && //
+                                 line.bytes[at] <= 'Z') ||
+                                line.bytes[at] == '-'))
+        at++;
+    return at;
+}
+
+/*
+ * Whether the line is an HTTP request line: a method, a target and a version
+ * with one space between them (RFC 9112, section 3). People do not greet so,
+ * browsers and scanners do, and their headers are no chat.
+ */
+static bool is_http_request(struct slice line)
+{
+    static const char version[] = " HTTP/d.d";
+    size_t version_length = sizeof(version) - 1;
+    size_t method = method_length(line);
+    const char *end;
+
+    if (method == 0 || line.length < method + 2 + version_length)
+        return false;
+    if (line.bytes[method] != ' ')
+        return false;
+    end = line.bytes + line.length - version_length;
+    if (memcmp(end, version, sizeof(" HTTP/") - 1) != 0)
+        return false;
+    if (end[6] < '0' || end[6] > '9' || end[7] != '.' || end[8] < '0' ||
+        end[8] > '9')
+        return false;
+    return !memchr(line.bytes + method + 1, ' ',
+                   (size_t)(end - line.bytes) - method - 1);
+}
+
+static enum wire_outcome invalid(enum error_code code, enum error_code *error)
+{
+    *error = code;
+    return WIRE_INVALID;
+}
+
+/* A whole line, its LF or CR LF taken off, becomes a request. */
+static enum wire_outcome line_decode(struct decoder *decoder, struct slice line,
+                                     struct request *request,
+                                     enum error_code *error)
+{
+    bool first = !decoder->greeted;
+
+    if (line.length == 0) {
+        *request = (struct request){REQUEST_NOTHING, line};
+        return WIRE_READY;
+    }
+    decoder->greeted = true;
+    if (first && is_http_request(line))
+        return invalid(ERROR_WRONG_PROTOCOL, error);
+    if (!text_is_clean(line.bytes, line.length))
+        return invalid(ERROR_BAD_TEXT, error);
+    *request = (struct request){REQUEST_MESSAGE, line};
+    if (line.bytes[0] != '/')
+        return WIRE_READY;
+    request->text = (struct slice){line.bytes + 1, line.length - 1};
+    if (line.length == 1 || line.bytes[1] != '/')
+        request->kind = REQUEST_COMMAND;
+    return WIRE_READY;
+}
+
+static struct slice without_cr(const unsigned char *bytes, size_t length)
+{
+    if (length > 0 && bytes[length - 1] == '\r')
+        length--;
+    return (struct slice){(const char *)bytes, length};
+}
+
+static bool too_long(struct slice line, const struct wire_limits *limits)
+{
+    return line.length > limits->line_bytes_max;
+}
+
+static enum wire_outcome line_too_long(struct decoder *decoder,
+                                       struct budget *budget,
+                                       enum error_code *error)
+{
+    tail_release(decoder, budget);
+    decoder->greeted = true;
+    return invalid(ERROR_LINE_TOO_LONG, error);
+}
+
+/* The end of the line has not come: its beginning waits in the tail. */
+static enum wire_outcome keep_tail(struct decoder *decoder,
+                                   struct budget *budget,
+                                   const struct wire_limits *limits,
+                                   const unsigned char *bytes, size_t length,
+                                   enum error_code *error)
+{
+    size_t whole = decoder->tail_length + length;
+    size_t most = line_bytes_with_cr(limits);
+
+    if (length == 0)
+        return WIRE_PARTIAL;
+    if (whole > most || (whole == most && bytes[length - 1] != '\r')) {
+        decoder->skipping = true;
+        return line_too_long(decoder, budget, error);
+    }
+    if (!tail_append(decoder, budget, bytes, length, most))
+        return invalid(ERROR_INTERNAL, error);
+    return WIRE_PARTIAL;
+}
+
+/* `length` bytes and the tail before them are a line. */
+static enum wire_outcome
+finish_line(struct decoder *decoder, struct budget *budget,
+            const struct wire_limits *limits, const unsigned char *bytes,
+            size_t length, struct request *request, enum error_code *error)
+{
+    struct slice line = without_cr(bytes, length);
+
+    if (decoder->tail_length > 0) {
+        if (decoder->tail_length + length > line_bytes_with_cr(limits))
+            return line_too_long(decoder, budget, error);
+        if (!tail_append(decoder, budget, bytes, length,
+                         line_bytes_with_cr(limits)))
+            return invalid(ERROR_INTERNAL, error);
+        decoder->spent = true;
+        line = without_cr(decoder->tail, decoder->tail_length);
+    }
+    if (too_long(line, limits))
+        return line_too_long(decoder, budget, error);
+    return line_decode(decoder, line, request, error);
+}
+
+/* Drops the rest of a line that was too long; false if its end is not here. */
+static bool skip_line(struct decoder *decoder, const unsigned char **bytes,
+                      size_t *length)
+{
+    const unsigned char *newline = memchr(*bytes, '\n', *length);
+    size_t gone = newline ? (size_t)(newline - *bytes) + 1 : *length;
+
+    *bytes += gone;
+    *length -= gone;
+    decoder->skipping = !newline;
+    return newline;
+}
+
+enum wire_outcome text_decode(struct decoder *decoder, struct budget *budget,
+                              const struct wire_limits *limits,
+                              const unsigned char **bytes, size_t *length,
+                              struct request *request, enum error_code *error)
+{
+    const unsigned char *start, *newline;
+    size_t line, taken;
+
+    if (*length == 0)
+        return WIRE_PARTIAL;
+    if (!decoder->begun && !text_can_begin(**bytes))
+        return invalid(ERROR_WRONG_PROTOCOL, error);
+    decoder->begun = true;
+    if (decoder->skipping && !skip_line(decoder, bytes, length))
+        return WIRE_PARTIAL;
+    if (*length == 0)
+        return WIRE_PARTIAL;
+    start = *bytes;
+    newline = memchr(start, '\n', *length);
+    line = newline ? (size_t)(newline - start) : *length;
+    taken = newline ? line + 1 : line;
+    *bytes += taken;
+    *length -= taken;
+    if (!newline)
+        return keep_tail(decoder, budget, limits, start, line, error);
+    return finish_line(decoder, budget, limits, start, line, request, error);
+}
+
+enum wire_outcome text_decode_end(struct decoder *decoder,
+                                  const struct wire_limits *limits,
+                                  struct request *request,
+                                  enum error_code *error)
+{
+    struct slice line = without_cr(decoder->tail, decoder->tail_length);
+
+    if (decoder->tail_length == 0)
+        return WIRE_PARTIAL;
+    decoder->spent = true;
+    if (too_long(line, limits))
+        return invalid(ERROR_LINE_TOO_LONG, error);
+    return line_decode(decoder, line, request, error);
+}
+
+/* An event as the pieces that make up its line, so that its size and its bytes
+ * cannot disagree. */
+struct pieces {
+    struct slice piece[8];
+    size_t count;
+    char digits[DECIMAL_BYTES_MAX];
+};
+
+static void add(struct pieces *pieces, struct slice piece)
+{
+    pieces->piece[pieces->count++] = piece;
+}
+
+static void add_room(struct pieces *pieces, struct slice room)
+{
+    add(pieces, SLICE("["));
+    add(pieces, room);
+    add(pieces, SLICE("] "));
+}
+
+/* "[room] * nick what text" */
+static void add_notice(struct pieces *pieces, const struct event *event,
+                       struct slice what)
+{
+    add_room(pieces, event->room);
+    add(pieces, SLICE("* "));
+    add(pieces, event->nick);
+    add(pieces, what);
+}
+
+static void add_error(struct pieces *pieces, const struct event *event)
+{
+    add(pieces, SLICE("! "));
+    add(pieces, slice_of(error_name(event->code)));
+    if (event->text.length == 0)
+        return;
+    add(pieces, SLICE(" "));
+    add(pieces, event->text);
+}
+
+static void add_to_one(struct pieces *pieces, const struct event *event)
+{
+    if (event->kind == EVENT_PRIVATE) {
+        add(pieces, SLICE("(private) "));
+        add(pieces, event->nick);
+        add(pieces, SLICE(": "));
+    } else if (event->kind == EVENT_REPLY) {
+        add(pieces, SLICE("* "));
+    }
+    add(pieces, event->text);
+}
+
+static void add_lagged(struct pieces *pieces, const struct event *event)
+{
+    add_room(pieces, event->room);
+    add(pieces, SLICE("* lagged: "));
+    add(pieces, decimal(event->number, pieces->digits));
+    add(pieces, SLICE(" messages missed"));
+}
+
+static void add_welcome(struct pieces *pieces, const struct event *event)
+{
+    add(pieces, SLICE("* welcome to ringchat, you are "));
+    add(pieces, event->nick);
+    add(pieces, SLICE(", in "));
+    add(pieces, event->room);
+    add(pieces, SLICE("; /help lists commands"));
+}
+
+static void pieces_of(const struct event *event, struct pieces *pieces)
+{
+    pieces->count = 0;
+    switch (event->kind) {
+    case EVENT_MESSAGE:
+        add_room(pieces, event->room);
+        add(pieces, event->nick);
+        add(pieces, SLICE(": "));
+        add(pieces, event->text);
+        break;
+    case EVENT_JOINED:
+        add_notice(pieces, event, SLICE(" joined"));
+        break;
+    case EVENT_LEFT:
+        add_notice(pieces, event, SLICE(" left"));
+        break;
+    case EVENT_NICK:
+        add_notice(pieces, event, SLICE(" is now "));
+        add(pieces, event->text);
+        break;
+    case EVENT_TOPIC:
+        add_notice(pieces, event, SLICE(" set the topic: "));
+        add(pieces, event->text);
+        break;
+    case EVENT_LAGGED:
+        add_lagged(pieces, event);
+        break;
+    case EVENT_PRIVATE:
+    case EVENT_REPLY:
+    case EVENT_ECHO:
+        add_to_one(pieces, event);
+        break;
+    case EVENT_ERROR:
+        add_error(pieces, event);
+        break;
+    case EVENT_TOPIC_REPLY:
+        add(pieces, SLICE("* topic "));
+        add(pieces, event->room);
+        add(pieces, SLICE(": "));
+        add(pieces, event->text);
+        break;
+    case EVENT_WELCOME:
+        add_welcome(pieces, event);
+        break;
+    }
+    add(pieces, SLICE("\n"));
+}
+
+size_t text_size(const struct event *event)
+{
+    struct pieces pieces;
+    size_t size = 0;
+
+    pieces_of(event, &pieces);
+    for (size_t i = 0; i < pieces.count; i++)
+        size += pieces.piece[i].length;
+    return size;
+}
+
+unsigned char *text_encode(const struct event *event, unsigned char *out)
+{
+    struct pieces pieces;
+
+    pieces_of(event, &pieces);
+    for (size_t i = 0; i < pieces.count; i++) {
+        memcpy(out, pieces.piece[i].bytes, pieces.piece[i].length);
+        out += pieces.piece[i].length;
+    }
+    return out;
+}
