@@ -1,0 +1,217 @@
+/*
+ * The chat as a whole: made and unmade, told the time, asked whose turn it is,
+ * told to stop. It owns the pools, the tables and the two ready lists.
+ *
+ * Whose turn: first the sessions that have something of their own to send (a
+ * reply, more of a room than fits a turn), then the rooms with news, each for
+ * SWEEP_MEMBERS_MAX members before the next room comes.
+ */
+#include "common/chat/chat.h"
+
+#include "common/base/clock.h"
+#include "common/chat/internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void pools_init(struct chat *chat)
+{
+    pool_init(&chat->sessions_pool, &chat->budget, sizeof(struct session));
+    pool_init(&chat->rooms_pool, &chat->budget, sizeof(struct room));
+    pool_init(&chat->lanes_pool, &chat->budget, sizeof(struct lane));
+    pool_init(&chat->memberships_pool, &chat->budget,
+              sizeof(struct membership));
+    pool_init(&chat->meters_pool, &chat->budget, sizeof(struct meter));
+}
+
+struct chat *chat_create(const struct chat_config *config)
+{
+    struct chat *chat = calloc(1, sizeof(*chat));
+
+    if (!chat)
+        return NULL;
+    chat->config = *config;
+    budget_init(&chat->budget, config->memory_bytes_max);
+    segment_store_init(&chat->segments, &chat->budget,
+                       config->room_window_bytes);
+    pools_init(chat);
+    config->random(chat->hash_key, sizeof(chat->hash_key));
+    return chat;
+}
+
+void chat_destroy(struct chat *chat)
+{
+    if (!chat)
+        return;
+    assert(!chat->nicks && !chat->addresses);
+    while (chat->rooms_ready_first)
+        chat_next_ready(chat);
+    assert(!chat->rooms);
+    timers_release(&chat->timers, &chat->budget);
+    pool_release(&chat->sessions_pool);
+    pool_release(&chat->rooms_pool);
+    pool_release(&chat->lanes_pool);
+    pool_release(&chat->memberships_pool);
+    pool_release(&chat->meters_pool);
+    segment_store_release(&chat->segments);
+    assert(chat->budget.used_bytes == 0);
+    free(chat);
+}
+
+static void expire_timers(struct chat *chat)
+{
+    while (timers_next(&chat->timers) <= chat->now_ns) {
+        struct session *session = chat->timers.heap[0].session;
+
+        if (session_deadline(session) <= chat->now_ns)
+            session_expire(session);
+        timers_set(&chat->timers, session, session_deadline(session));
+    }
+}
+
+void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
+{
+    if (chat->started_ns == 0)
+        chat->started_ns = mono_ns;
+    chat->now_ns = mono_ns;
+    chat->wall_us = wall_us;
+    expire_timers(chat);
+    meters_expire(chat);
+}
+
+uint64_t chat_deadline(const struct chat *chat)
+{
+    return timers_next(&chat->timers);
+}
+
+void ready_add(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    if (session->ready)
+        return;
+    session->ready = true;
+    session->ready_next = NULL;
+    session->ready_previous = chat->ready_last;
+    if (chat->ready_last)
+        chat->ready_last->ready_next = session;
+    else
+        chat->ready_first = session;
+    chat->ready_last = session;
+}
+
+void ready_remove(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    if (!session->ready)
+        return;
+    session->ready = false;
+    if (session->ready_previous)
+        session->ready_previous->ready_next = session->ready_next;
+    else
+        chat->ready_first = session->ready_next;
+    if (session->ready_next)
+        session->ready_next->ready_previous = session->ready_previous;
+    else
+        chat->ready_last = session->ready_previous;
+}
+
+static void rooms_ready_append(struct chat *chat, struct room *room)
+{
+    room->ready_next = NULL;
+    if (chat->rooms_ready_last)
+        chat->rooms_ready_last->ready_next = room;
+    else
+        chat->rooms_ready_first = room;
+    chat->rooms_ready_last = room;
+}
+
+static struct room *rooms_ready_shift(struct chat *chat)
+{
+    struct room *room = chat->rooms_ready_first;
+
+    chat->rooms_ready_first = room->ready_next;
+    if (!chat->rooms_ready_first)
+        chat->rooms_ready_last = NULL;
+    chat->swept = 0;
+    return room;
+}
+
+void rooms_ready_add(struct chat *chat, struct room *room)
+{
+    if (room->ready)
+        return;
+    room->ready = true;
+    rooms_ready_append(chat, room);
+}
+
+/* The first ready room's turn is over: it stands at the end, or is done. */
+static void rooms_ready_turn(struct chat *chat)
+{
+    struct room *room = rooms_ready_shift(chat);
+
+    if (room->unvisited > 0) {
+        rooms_ready_append(chat, room);
+        return;
+    }
+    room->ready = false;
+    room_settle(chat, room);
+}
+
+struct session *chat_next_ready(struct chat *chat)
+{
+    struct session *session = chat->ready_first;
+
+    if (session) {
+        ready_remove(session);
+        return session;
+    }
+    while (chat->rooms_ready_first) {
+        session = room_sweep(chat, chat->rooms_ready_first);
+        if (session)
+            return session;
+        rooms_ready_turn(chat);
+    }
+    return NULL;
+}
+
+/* A session that ends anyway goes on, but no longer than the stop lasts. */
+static void session_stop(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    if (session->state == SESSION_OPEN) {
+        session->error = ERROR_SHUTDOWN;
+        session_drain(session, ENDING_ERROR);
+    }
+    if (session->until_ns > chat->stop_by_ns)
+        session->until_ns = chat->stop_by_ns;
+    timers_advance(&chat->timers, session, session_deadline(session));
+    ready_add(session);
+}
+
+void chat_shutdown(struct chat *chat)
+{
+    struct timers *timers = &chat->timers;
+
+    chat->stopping = true;
+    chat->stop_by_ns = chat->now_ns + chat->config.drain_timeout_ns + 1;
+    /* The heap is where every session is. Stopping one moves its deadline
+     * earlier, which moves only its parents, and those have been stopped. */
+    for (uint32_t i = 0; i < timers->count; i++)
+        session_stop(timers->heap[i].session);
+}
+
+void chat_log_metrics(struct chat *chat)
+{
+    struct metric metrics[SERVER_METRICS];
+    struct log_field fields[SERVER_METRICS];
+
+    if (!chat->config.log)
+        return;
+    metrics_of_server(chat, metrics);
+    for (size_t i = 0; i < SERVER_METRICS; i++)
+        fields[i] = log_number(metrics[i].name, metrics[i].value);
+    chat->config.log(LOG_INFO, "metrics", fields, SERVER_METRICS);
+}

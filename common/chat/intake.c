@@ -1,0 +1,277 @@
+/*
+ * What comes from a peer: decoded, and acted on at once where that is allowed.
+ *
+ * A session is paused, and not read from, while one of these holds:
+ *   - it is over its rate (delay, never loss);
+ *   - it does not read the replies it asks for;
+ *   - it has left more rooms than it has been sent the rest of.
+ * What had arrived by then waits in the inbox. Deadlines on what the peer must
+ * send stand still meanwhile.
+ */
+#include "common/base/clock.h"
+#include "common/chat/internal.h"
+#include "common/wire/builder.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- Rate --------------------------------------------------------------- */
+
+/*
+ * The generic cell rate algorithm (ITU-T I.371, annex A): one time, `rate_ns`,
+ * at which all that was received would have been due at the steady rate. It may
+ * lie ahead by the burst, twice what a second allows.
+ */
+static uint64_t rate_interval_ns(const struct chat *chat)
+{
+    return (uint64_t)((double)NS_PER_SECOND / chat->config.rate_per_second);
+}
+
+static uint64_t rate_ahead_max_ns(const struct chat *chat)
+{
+    uint64_t interval = rate_interval_ns(chat);
+
+    return interval < 2 * NS_PER_SECOND ? 2 * NS_PER_SECOND - interval : 0;
+}
+
+/* When the rate lets the session go on; 0 if it does not wait for that. */
+static uint64_t session_rate_until(const struct session *session)
+{
+    const struct chat *chat = session->chat;
+    uint64_t ahead_max;
+
+    if (chat->config.rate_per_second == 0)
+        return 0;
+    ahead_max = rate_ahead_max_ns(chat);
+    if (session->rate_ns <= chat->now_ns + ahead_max)
+        return 0;
+    return session->rate_ns - ahead_max;
+}
+
+static void rate_count(struct session *session)
+{
+    const struct chat *chat = session->chat;
+
+    if (chat->config.rate_per_second == 0)
+        return;
+    if (session->rate_ns < chat->now_ns)
+        session->rate_ns = chat->now_ns;
+    session->rate_ns += rate_interval_ns(chat);
+}
+
+/* ---- Parsing ------------------------------------------------------------ */
+
+static bool must_wait(const struct session *session)
+{
+    return session_unread(session) > REPLIES_UNREAD_MAX ||
+           session->leaving_count >= LEAVING_MAX ||
+           session_rate_until(session) > 0;
+}
+
+static void line_too_long(struct session *session)
+{
+    struct builder detail = {0};
+
+    build_string(&detail, "at most ");
+    build_number(&detail, session->chat->config.limits.line_bytes_max);
+    build_string(&detail, " bytes");
+    session_refuse(session, ERROR_LINE_TOO_LONG, builder_slice(&detail));
+}
+
+static void decode_failed(struct session *session, enum error_code code)
+{
+    switch (code) {
+    case ERROR_LINE_TOO_LONG:
+        line_too_long(session);
+        return;
+    case ERROR_BAD_TEXT:
+        session_refuse(session, code,
+                       SLICE("control characters or invalid UTF-8"));
+        return;
+    case ERROR_WRONG_PROTOCOL:
+        session_fail(session, code);
+        return;
+    default:
+        session_fault(session, "no memory for a request");
+        return;
+    }
+}
+
+static void act_on(struct session *session, const struct request *request)
+{
+    switch (request->kind) {
+    case REQUEST_NOTHING:
+        return;
+    case REQUEST_MESSAGE:
+        message_post(session, request->text);
+        return;
+    case REQUEST_COMMAND:
+        command_run(session, request->text);
+        return;
+    }
+}
+
+/* One outcome of the decoder takes effect. */
+static void take_outcome(struct session *session, enum wire_outcome outcome,
+                         const struct request *request, enum error_code error)
+{
+    session->heard_ns = session->paused ? 0 : session->chat->now_ns;
+    if (outcome == WIRE_INVALID || request->kind != REQUEST_NOTHING)
+        rate_count(session);
+    if (outcome == WIRE_INVALID)
+        decode_failed(session, error);
+    else
+        act_on(session, request);
+}
+
+/* Acts on what is whole, until the session must wait; moves `*bytes` on. */
+static void parse(struct session *session, const unsigned char **bytes,
+                  size_t *length)
+{
+    struct chat *chat = session->chat;
+
+    while (session->state == SESSION_OPEN && !must_wait(session)) {
+        enum error_code error = ERROR_NONE;
+        struct request request;
+        enum wire_outcome outcome =
+            wire_decode(&session->decoder, &chat->budget, &chat->config.limits,
+                        bytes, length, &request, &error);
+
+        if (outcome == WIRE_PARTIAL)
+            return;
+        take_outcome(session, outcome, &request, error);
+    }
+}
+
+static void parse_end(struct session *session)
+{
+    enum error_code error = ERROR_NONE;
+    struct request request;
+    enum wire_outcome outcome = wire_decode_end(
+        &session->decoder, &session->chat->config.limits, &request, &error);
+
+    if (outcome != WIRE_PARTIAL)
+        take_outcome(session, outcome, &request, error);
+    if (session->state == SESSION_OPEN)
+        session_drain(session, ENDING_EOF);
+}
+
+/* ---- Pausing ------------------------------------------------------------ */
+
+/* When to look again: what is not the rate's doing ends by session_sent. */
+static void wait_on(struct session *session)
+{
+    struct chat *chat = session->chat;
+    uint64_t until_ns = session_rate_until(session);
+
+    session->until_ns = until_ns > 0 ? until_ns : UINT64_MAX;
+    timers_advance(&chat->timers, session, session_deadline(session));
+}
+
+static void pause_reading(struct session *session)
+{
+    session->paused = true;
+    session->heard_ns = session->chat->now_ns - session->heard_ns;
+    wait_on(session);
+}
+
+static void unpause(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    session->paused = false;
+    session->heard_ns = chat->now_ns - session->heard_ns;
+    timers_advance(&chat->timers, session, session_deadline(session));
+    ready_add(session);
+}
+
+static void inbox_drop(struct session *session)
+{
+    budget_free(&session->chat->budget, session->inbox, session->inbox_length);
+    session->inbox = NULL;
+    session->inbox_from = session->inbox_length = 0;
+}
+
+void intake_drop(struct session *session)
+{
+    inbox_drop(session);
+    decoder_release(&session->decoder, &session->chat->budget);
+}
+
+static void inbox_keep(struct session *session, const unsigned char *bytes,
+                       size_t length)
+{
+    assert(!session->inbox && length <= RECEIVE_BYTES_MAX);
+    if (length == 0)
+        return;
+    session->inbox = budget_alloc(&session->chat->budget, length);
+    if (!session->inbox) {
+        session_fault(session, "no memory for what was received");
+        return;
+    }
+    memcpy(session->inbox, bytes, length);
+    session->inbox_length = (uint32_t)length;
+}
+
+/* Parses what waits in the inbox, which goes when it is empty. */
+static void parse_inbox(struct session *session)
+{
+    const unsigned char *bytes;
+    size_t length;
+
+    if (!session->inbox)
+        return;
+    bytes = session->inbox + session->inbox_from;
+    length = session->inbox_length - session->inbox_from;
+    parse(session, &bytes, &length);
+    session->inbox_from = session->inbox_length - (uint32_t)length;
+    if (length == 0 || session->state != SESSION_OPEN)
+        inbox_drop(session);
+}
+
+void session_resume(struct session *session)
+{
+    if (!session->paused)
+        return;
+    if (!must_wait(session))
+        parse_inbox(session);
+    if (session->state != SESSION_OPEN)
+        return;
+    if (must_wait(session)) {
+        wait_on(session);
+        return;
+    }
+    unpause(session);
+    if (session->eof)
+        parse_end(session);
+}
+
+enum verdict session_receive(struct session *session, const void *bytes,
+                             size_t length)
+{
+    const unsigned char *at = bytes;
+
+    assert(length <= RECEIVE_BYTES_MAX && !session->paused);
+    meter_add(session, (struct traffic){.in = length});
+    if (session->state != SESSION_OPEN)
+        return VERDICT_CONTINUE;
+    parse(session, &at, &length);
+    if (session->state != SESSION_OPEN)
+        return VERDICT_CONTINUE;
+    if (!must_wait(session))
+        return VERDICT_CONTINUE;
+    inbox_keep(session, at, length);
+    if (session->state != SESSION_OPEN)
+        return VERDICT_CONTINUE;
+    pause_reading(session);
+    return VERDICT_PAUSE;
+}
+
+void session_eof(struct session *session)
+{
+    session->eof = true;
+    if (session->state == SESSION_OPEN && !session->paused)
+        parse_end(session);
+    if (session->state == SESSION_LINGERING)
+        session_abandon(session, session->ending);
+}

@@ -1,0 +1,327 @@
+/*
+ * What goes to a peer, and in which order.
+ *
+ * A session finishes the span it has begun; then its outbox; then its
+ * memberships in rotation; and when it is ending and has been sent all of that,
+ * its last word. Nothing is queued per recipient: a room's bytes are taken from
+ * its log when the peer can take them.
+ */
+#include "common/chat/internal.h"
+#include "common/wire/builder.h"
+#include "common/wire/name.h"
+
+#include <assert.h>
+
+void session_tell(struct session *session, const struct event *event)
+{
+    struct segment_store *segments = &session->chat->segments;
+    uint32_t length = (uint32_t)wire_size(session->encoding, event);
+    unsigned char *out, *end;
+
+    if (session->state == SESSION_ENDED)
+        return;
+    out = outbox_reserve(&session->outbox, segments, length);
+    if (!out) {
+        session_abandon(session, ENDING_NO_MEMORY);
+        return;
+    }
+    end = wire_encode(session->encoding, event, out);
+    assert(end == out + length);
+    (void)end;
+    outbox_commit(&session->outbox, length);
+    ready_add(session);
+}
+
+void session_reply(struct session *session, struct slice text)
+{
+    session_tell(session, &(struct event){.kind = EVENT_REPLY, .text = text});
+}
+
+void session_reply_more(struct session *session, struct slice text)
+{
+    session_tell(session, &(struct event){
+                              .kind = EVENT_REPLY,
+                              .text = text,
+                              .more = true,
+                          });
+}
+
+void session_refuse(struct session *session, enum error_code code,
+                    struct slice detail)
+{
+    assert(!error_closes(code));
+    session->chat->metrics.errors++;
+    session_tell(session, &(struct event){
+                              .kind = EVENT_ERROR,
+                              .code = code,
+                              .text = detail,
+                          });
+}
+
+uint64_t session_unread(const struct session *session)
+{
+    return session->outbox.bytes +
+           (session->span_outbox ? session->span.left : 0);
+}
+
+void output_drop(struct session *session)
+{
+    struct segment_store *segments = &session->chat->segments;
+
+    span_drop(&session->span, segments);
+    outbox_drop(&session->outbox, segments);
+}
+
+/* ---- Taking ------------------------------------------------------------- */
+
+/* A room left and joined again: what was before comes before. */
+static bool membership_waits(const struct membership *membership)
+{
+    const struct session *session = membership->session;
+
+    if (session->leaving_count == 0)
+        return false;
+    for (struct membership *m = session->memberships; m; m = m->sibling) {
+        if (m->leaving && m->stamp < membership->stamp &&
+            name_equals(room_name(m->room), room_name(membership->room)))
+            return true;
+    }
+    return false;
+}
+
+static struct membership *next_due(const struct session *session)
+{
+    for (struct membership *m = session->memberships; m; m = m->sibling) {
+        if (membership_due(m) && !membership_waits(m))
+            return m;
+    }
+    return NULL;
+}
+
+/* The one that has been served goes behind the others. */
+static void rotate(struct membership *membership)
+{
+    struct membership **place = &membership->session->memberships;
+
+    while (*place != membership)
+        place = &(*place)->sibling;
+    *place = membership->sibling;
+    while (*place)
+        place = &(*place)->sibling;
+    *place = membership;
+    membership->sibling = NULL;
+}
+
+static void take_outbox(struct session *session)
+{
+    outbox_take(&session->outbox, &session->chat->segments, &session->span);
+    session->span_outbox = true;
+}
+
+/*
+ * The membership has fallen out of the window: it goes on from the oldest
+ * message kept, or from its end if that comes first. Returns the number of
+ * messages missed: none, if it was only notices.
+ */
+static uint64_t skip_missed(struct membership *membership, struct cursor oldest)
+{
+    struct chat *chat = membership->session->chat;
+    uint64_t before = membership->cursor.seq;
+
+    if (membership->leaving && membership->end.position < oldest.position)
+        oldest = membership->end;
+    lane_skip(membership_lane(membership), &chat->segments, &membership->cursor,
+              oldest);
+    return oldest.seq - before;
+}
+
+static void tell_lagged(struct membership *membership, uint64_t missed)
+{
+    struct session *session = membership->session;
+
+    session->chat->metrics.lagged += missed;
+    if (session->chat->config.slow_consumer == SLOW_CONSUMER_DISCONNECT) {
+        session_lag_out(session);
+        return;
+    }
+    session_tell(session, &(struct event){
+                              .kind = EVENT_LAGGED,
+                              .room = room_name(membership->room),
+                              .number = missed,
+                          });
+}
+
+/* Takes from the lane what fits a turn. */
+static void take_lane(struct membership *membership)
+{
+    struct session *session = membership->session;
+    struct chat *chat = session->chat;
+    struct lane *lane = membership_lane(membership);
+    uint64_t end = membership->leaving ? membership->end.position
+                                       : lane_head(lane).position;
+    uint64_t before = membership->cursor.seq;
+
+    lane_take(lane, &chat->segments, &membership->cursor, end, &session->span);
+    session->span_outbox = false;
+    chat->metrics.deliveries += membership->cursor.seq - before;
+}
+
+static void take_membership(struct membership *membership)
+{
+    struct chat *chat = membership->session->chat;
+    struct cursor oldest = lane_oldest(membership_lane(membership),
+                                       chat->config.room_window_bytes);
+    uint64_t missed = 0;
+
+    if (membership->cursor.position < oldest.position)
+        missed = skip_missed(membership, oldest);
+    if (missed > 0)
+        tell_lagged(membership, missed);
+    else if (membership_due(membership))
+        take_lane(membership);
+}
+
+/*
+ * Begins the next span. Where a membership had missed something, what it is
+ * told stands in the outbox now, and comes first.
+ */
+static void session_take(struct session *session)
+{
+    while (!session->span.segment && session->state != SESSION_ENDED) {
+        struct membership *membership;
+
+        if (session->outbox.bytes > 0) {
+            take_outbox(session);
+            break;
+        }
+        membership = next_due(session);
+        if (!membership)
+            break;
+        rotate(membership);
+        take_membership(membership);
+    }
+    for (struct membership *m = session->memberships, *next; m; m = next) {
+        next = m->sibling;
+        if (m->leaving && !membership_due(m))
+            membership_finish(m);
+    }
+}
+
+/* ---- Ending ------------------------------------------------------------- */
+
+/* What a closing error says; a fault of ours names the session, by which its
+ * cause is found in the log. */
+static void build_ending(struct builder *detail, const struct session *session)
+{
+    switch (session->error) {
+    case ERROR_WRONG_PROTOCOL:
+        build_string(detail, "this port speaks lines of UTF-8 text");
+        break;
+    case ERROR_TIMEOUT:
+        build_string(detail, "nothing came or was taken for too long");
+        break;
+    case ERROR_LAGGED:
+        build_string(detail, "you read too slowly");
+        break;
+    case ERROR_SERVER_FULL:
+        build_string(detail, "try again later");
+        break;
+    case ERROR_SHUTDOWN:
+        build_string(detail, "the server is stopping");
+        break;
+    default:
+        build_string(detail, "session=");
+        build_number(detail, session->id);
+        break;
+    }
+}
+
+static void last_word(struct session *session)
+{
+    struct event event = {.kind = EVENT_REPLY, .text = SLICE("bye")};
+    struct builder detail = {0};
+
+    if (session->ending == ENDING_ERROR) {
+        build_ending(&detail, session);
+        event.kind = EVENT_ERROR;
+        event.code = session->error;
+        event.text = builder_slice(&detail);
+    }
+    session->state = SESSION_LAST_WORD;
+    session_tell(session, &event);
+    session_take(session);
+}
+
+/* Nothing is left to send. Returns what that means for the engine. */
+static int session_finish(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    if (session->state == SESSION_DRAINING && session->ending == ENDING_EOF)
+        session->state = SESSION_ENDED;
+    if (session->state == SESSION_LAST_WORD) {
+        session->state = session->eof ? SESSION_ENDED : SESSION_LINGERING;
+        session->until_ns = chat->now_ns + LINGER_NS;
+        timers_advance(&chat->timers, session, session_deadline(session));
+        if (session->state == SESSION_LINGERING)
+            return SESSION_SHUT;
+    }
+    return session->state == SESSION_ENDED ? SESSION_END : 0;
+}
+
+int session_pending(struct session *session, struct iovec *vectors, int max)
+{
+    bool begun = session->span.segment;
+
+    if (session->state == SESSION_ENDED)
+        return SESSION_END;
+    if (!begun)
+        session_take(session);
+    if (!session->span.segment && session->state == SESSION_DRAINING &&
+        session->ending != ENDING_EOF)
+        last_word(session);
+    if (!session->span.segment)
+        return session_finish(session);
+    if (!begun) {
+        session->progress_ns = session->chat->now_ns;
+        timers_advance(&session->chat->timers, session,
+                       session_deadline(session));
+    }
+    return span_vectors(&session->span, vectors, max);
+}
+
+static void set_blocked(struct session *session, bool blocked)
+{
+    if (blocked && !session->blocked)
+        session->chat->blocked++;
+    if (!blocked && session->blocked)
+        session->chat->blocked--;
+    session->blocked = blocked;
+}
+
+/* Whether session_pending has more to say. */
+static bool session_due(const struct session *session)
+{
+    return session->span.segment || session->outbox.bytes > 0 ||
+           session->state == SESSION_DRAINING ||
+           session->state == SESSION_LAST_WORD ||
+           session->state == SESSION_ENDED || next_due(session);
+}
+
+void session_sent(struct session *session, size_t length)
+{
+    uint32_t offered = session->span.left < SPAN_BYTES_MAX ? session->span.left
+                                                           : SPAN_BYTES_MAX;
+
+    assert(length <= offered);
+    meter_add(session, (struct traffic){.out = length});
+    if (length > 0)
+        session->progress_ns = session->chat->now_ns;
+    span_advance(&session->span, &session->chat->segments, length);
+    set_blocked(session, length < offered);
+    if (session->blocked)
+        return;
+    session_resume(session);
+    if (session_due(session))
+        ready_add(session);
+}

@@ -1,0 +1,145 @@
+/*
+ * Finding by name: nicks, rooms, source addresses.
+ *
+ * The tables are uthash's. Strangers choose what is in them, so the hash is
+ * keyed with a secret of this process (SipHash-2-4: Aumasson and Bernstein, "a
+ * fast short-input PRF", 2012; libsodium's crypto_shorthash), or they could
+ * choose names that all fall into one bucket.
+ */
+#include "common/chat/internal.h"
+#include "common/wire/name.h"
+
+#include <assert.h>
+#include <sodium/crypto_shorthash.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(crypto_shorthash_KEYBYTES ==
+                   sizeof(((struct chat *)0)->hash_key),
+               "the key fits SipHash");
+
+/* Names are the same whatever the case of their letters. */
+#undef HASH_KEYCMP
+#define HASH_KEYCMP(a, b, length) (!keys_equal((a), (b), (length)))
+
+static bool keys_equal(const void *a, const void *b, size_t length)
+{
+    return name_equals((struct slice){a, length}, (struct slice){b, length});
+}
+
+static unsigned hash_bytes(const struct chat *chat, const void *bytes,
+                           size_t length)
+{
+    unsigned char out[crypto_shorthash_BYTES];
+    unsigned hash;
+
+    crypto_shorthash(out, bytes, length, chat->hash_key);
+    memcpy(&hash, out, sizeof(hash));
+    return hash;
+}
+
+static unsigned hash_name(const struct chat *chat, struct slice name)
+{
+    char folded[ROOM_NAME_BYTES_MAX];
+
+    assert(name.length <= sizeof(folded));
+    name_fold(name, folded);
+    return hash_bytes(chat, folded, name.length);
+}
+
+struct session *nick_find(struct chat *chat, struct slice nick)
+{
+    struct session *found = NULL;
+
+    if (nick.length <= NICK_BYTES_MAX)
+        HASH_FIND_BYHASHVALUE(by_nick, chat->nicks, nick.bytes, nick.length,
+                              hash_name(chat, nick), found);
+    return found;
+}
+
+bool nick_add(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    HASH_ADD_KEYPTR_BYHASHVALUE(
+        by_nick, chat->nicks, session->nick, session->nick_length,
+        hash_name(chat, session_nick(session)), session);
+    return session->by_nick.tbl;
+}
+
+void nick_remove(struct session *session)
+{
+    HASH_DELETE(by_nick, session->chat->nicks, session);
+    session->by_nick.tbl = NULL;
+}
+
+struct room *room_find(struct chat *chat, struct slice name)
+{
+    struct room *found = NULL;
+
+    if (name.length <= ROOM_NAME_BYTES_MAX)
+        HASH_FIND_BYHASHVALUE(by_name, chat->rooms, name.bytes, name.length,
+                              hash_name(chat, name), found);
+    return found;
+}
+
+bool room_add(struct chat *chat, struct room *room)
+{
+    HASH_ADD_KEYPTR_BYHASHVALUE(by_name, chat->rooms, room->name,
+                                room->name_length,
+                                hash_name(chat, room_name(room)), room);
+    return room->by_name.tbl;
+}
+
+void room_remove(struct chat *chat, struct room *room)
+{
+    HASH_DELETE(by_name, chat->rooms, room);
+    room->by_name.tbl = NULL;
+}
+
+/* Addresses are bytes, not names: compared as they are. */
+#undef HASH_KEYCMP
+#define HASH_KEYCMP(a, b, length) memcmp((a), (b), (length))
+
+static struct address *address_create(struct chat *chat, const uint8_t key[16],
+                                      unsigned hash)
+{
+    struct address *address = budget_alloc(&chat->budget, sizeof(*address));
+
+    if (!address)
+        return NULL;
+    *address = (struct address){.sessions = 0};
+    memcpy(address->key, key, sizeof(address->key));
+    HASH_ADD_KEYPTR_BYHASHVALUE(by_key, chat->addresses, address->key,
+                                sizeof(address->key), hash, address);
+    if (address->by_key.tbl)
+        return address;
+    budget_free(&chat->budget, address, sizeof(*address));
+    return NULL;
+}
+
+struct address *address_enter(struct chat *chat, const uint8_t key[16],
+                              bool *full)
+{
+    unsigned hash = hash_bytes(chat, key, 16);
+    struct address *address;
+
+    HASH_FIND_BYHASHVALUE(by_key, chat->addresses, key, 16, hash, address);
+    *full =
+        address && address->sessions >= chat->config.sessions_per_address_max;
+    if (*full)
+        return NULL;
+    if (!address)
+        address = address_create(chat, key, hash);
+    if (address)
+        address->sessions++;
+    return address;
+}
+
+void address_leave(struct chat *chat, struct address *address)
+{
+    if (--address->sessions > 0)
+        return;
+    HASH_DELETE(by_key, chat->addresses, address);
+    budget_free(&chat->budget, address, sizeof(*address));
+}

@@ -1,0 +1,373 @@
+/*
+ * Rooms: who is in them, what is said in them, and who still has to be sent it.
+ *
+ *   R1  a room is registered under its name while it has a member that is not
+ *       leaving; its memory lives until its last reader has been sent its end.
+ *   R2  a lane exists while it has a reader.
+ *   R3  a room with a reader that has news and that nobody has looked at since
+ *       is on the ready list: unvisited > 0 implies ready.
+ */
+#include "common/chat/internal.h"
+#include "common/wire/name.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct membership *session_current(const struct session *session)
+{
+    struct membership *latest = NULL;
+
+    for (struct membership *m = session->memberships; m; m = m->sibling) {
+        if (!m->leaving && (!latest || m->stamp > latest->stamp))
+            latest = m;
+    }
+    return latest;
+}
+
+struct membership *session_membership(const struct session *session,
+                                      struct slice name)
+{
+    for (struct membership *m = session->memberships; m; m = m->sibling) {
+        if (!m->leaving && name_equals(room_name(m->room), name))
+            return m;
+    }
+    return NULL;
+}
+
+struct lane *membership_lane(const struct membership *membership)
+{
+    return membership->room->lanes[membership->session->encoding];
+}
+
+bool membership_due(const struct membership *membership)
+{
+    uint64_t end = membership->leaving
+                       ? membership->end.position
+                       : lane_head(membership_lane(membership)).position;
+
+    return membership->cursor.position < end;
+}
+
+/* ---- Posting ------------------------------------------------------------ */
+
+/* When memory is short, what slow members have not taken yet goes first: they
+ * are told that they lag. */
+static bool lane_make_room(struct chat *chat, struct lane *lane,
+                           uint32_t length)
+{
+    while (!lane_reserve(lane, &chat->segments, length)) {
+        if (!lane_shrink(lane, &chat->segments))
+            return false;
+    }
+    return true;
+}
+
+static void lane_append(struct chat *chat, struct lane *lane,
+                        enum encoding encoding, const struct event *event,
+                        enum record_kind kind)
+{
+    uint32_t length = (uint32_t)wire_size(encoding, event);
+    unsigned char *out = lane_reserve(lane, &chat->segments, length);
+    unsigned char *end = wire_encode(encoding, event, out);
+
+    assert(end == out + length);
+    (void)end;
+    lane_commit(lane, &chat->segments, length, kind,
+                chat->config.room_window_bytes);
+}
+
+bool room_post(struct chat *chat, struct room *room, const struct event *event,
+               enum record_kind kind)
+{
+    for (enum encoding e = 0; e < ENCODINGS; e++) {
+        if (room->lanes[e] && !lane_make_room(chat, room->lanes[e],
+                                              (uint32_t)wire_size(e, event)))
+            return false;
+    }
+    for (enum encoding e = 0; e < ENCODINGS; e++) {
+        if (room->lanes[e])
+            lane_append(chat, room->lanes[e], e, event, kind);
+    }
+    if (kind == RECORD_MESSAGE)
+        room->seq++;
+    room->unvisited = room->readers;
+    rooms_ready_add(chat, room);
+    return true;
+}
+
+/* Tells the room of somebody who comes, goes or changes its nick, if with the
+ * one concerned it has no more than `members`. */
+static bool tell_presence(struct room *room, enum event_kind kind,
+                          const struct session *who, uint32_t members)
+{
+    struct event event = {
+        .kind = kind,
+        .room = room_name(room),
+        .nick = session_nick(who),
+    };
+
+    if (members < 2 || members > who->chat->config.presence_members_max)
+        return true;
+    return room_post(who->chat, room, &event, RECORD_NOTICE);
+}
+
+void room_tell_nick(struct room *room, const struct session *who,
+                    struct slice nick)
+{
+    struct event event = {
+        .kind = EVENT_NICK,
+        .room = room_name(room),
+        .nick = session_nick(who),
+        .text = nick,
+    };
+
+    if (room->members <= who->chat->config.presence_members_max)
+        room_post(who->chat, room, &event, RECORD_NOTICE);
+}
+
+bool room_change_topic(struct room *room, const struct session *who,
+                       struct slice topic)
+{
+    struct chat *chat = who->chat;
+    char *copy = budget_alloc(&chat->budget, topic.length);
+    struct event event = {
+        .kind = EVENT_TOPIC,
+        .room = room_name(room),
+        .nick = session_nick(who),
+        .text = topic,
+    };
+
+    if (!copy)
+        return false;
+    if (!room_post(chat, room, &event, RECORD_NOTICE)) {
+        budget_free(&chat->budget, copy, topic.length);
+        return false;
+    }
+    memcpy(copy, topic.bytes, topic.length);
+    budget_free(&chat->budget, room->topic, room->topic_length);
+    room->topic = copy;
+    room->topic_length = (uint32_t)topic.length;
+    return true;
+}
+
+/* ---- Making and ending -------------------------------------------------- */
+
+static struct room *room_create(struct chat *chat, struct slice name)
+{
+    struct room *room = pool_alloc(&chat->rooms_pool);
+
+    if (!room)
+        return NULL;
+    *room = (struct room){.name_length = (uint8_t)name.length};
+    memcpy(room->name, name.bytes, name.length);
+    if (room_add(chat, room))
+        return room;
+    pool_free(&chat->rooms_pool, room);
+    return NULL;
+}
+
+static void room_free(struct chat *chat, struct room *room)
+{
+    assert(room->readers == 0);
+    budget_free(&chat->budget, room->topic, room->topic_length);
+    pool_free(&chat->rooms_pool, room);
+}
+
+void room_settle(struct chat *chat, struct room *room)
+{
+    if (room->readers == 0 && !room->ready)
+        room_free(chat, room);
+}
+
+static struct lane *lane_get(struct chat *chat, struct room *room,
+                             enum encoding encoding)
+{
+    struct lane *lane = room->lanes[encoding];
+
+    if (lane)
+        return lane;
+    lane = pool_alloc(&chat->lanes_pool);
+    if (!lane)
+        return NULL;
+    lane_init(lane, room->seq);
+    room->lanes[encoding] = lane;
+    return lane;
+}
+
+static void lane_put(struct chat *chat, struct room *room,
+                     enum encoding encoding)
+{
+    struct lane *lane = room->lanes[encoding];
+
+    if (!lane || lane->readers > 0)
+        return;
+    lane_release(lane, &chat->segments);
+    pool_free(&chat->lanes_pool, lane);
+    room->lanes[encoding] = NULL; /* R2 */
+}
+
+/* ---- Memberships -------------------------------------------------------- */
+
+static struct membership *membership_create(struct session *session)
+{
+    struct membership *membership = &session->home;
+
+    if (membership->room)
+        membership = pool_alloc(&session->chat->memberships_pool);
+    if (membership)
+        *membership = (struct membership){.session = session};
+    return membership;
+}
+
+static void membership_free(struct membership *membership)
+{
+    struct session *session = membership->session;
+
+    if (membership == &session->home)
+        membership->room = NULL;
+    else
+        pool_free(&session->chat->memberships_pool, membership);
+}
+
+/* The new one stands last in the circle, and is the session's last. */
+static void membership_link(struct membership *membership, struct room *room)
+{
+    struct membership **place = &membership->session->memberships;
+
+    membership->room = room;
+    if (!room->first) {
+        membership->next = membership->previous = membership;
+        room->first = room->sweep = membership;
+    } else {
+        membership->next = room->first;
+        membership->previous = room->first->previous;
+        membership->previous->next = membership;
+        membership->next->previous = membership;
+    }
+    while (*place)
+        place = &(*place)->sibling;
+    *place = membership;
+}
+
+static void membership_unlink(struct membership *membership)
+{
+    struct membership **place = &membership->session->memberships;
+    struct membership *next = membership->next;
+    struct room *room = membership->room;
+
+    if (next == membership)
+        next = NULL;
+    if (room->first == membership)
+        room->first = next;
+    if (room->sweep == membership)
+        room->sweep = next;
+    membership->next->previous = membership->previous;
+    membership->previous->next = membership->next;
+    while (*place != membership)
+        place = &(*place)->sibling;
+    *place = membership->sibling;
+}
+
+static void membership_enter(struct membership *membership, struct room *room,
+                             struct lane *lane)
+{
+    struct session *session = membership->session;
+
+    membership_link(membership, room);
+    membership->cursor = lane_join(lane);
+    membership->stamp = ++session->stamp;
+    session->room_count++;
+    room->members++;
+    room->readers++;
+}
+
+struct membership *room_join(struct session *session, struct slice name)
+{
+    struct chat *chat = session->chat;
+    struct room *room = room_find(chat, name);
+    struct membership *membership;
+    struct lane *lane;
+
+    if (!room)
+        room = room_create(chat, name);
+    if (!room)
+        return NULL;
+    membership = membership_create(session);
+    if (!membership)
+        goto end_room;
+    lane = lane_get(chat, room, session->encoding);
+    if (!lane)
+        goto free_membership;
+    if (!tell_presence(room, EVENT_JOINED, session, room->members + 1))
+        goto put_lane;
+    membership_enter(membership, room, lane);
+    return membership;
+put_lane:
+    lane_put(chat, room, session->encoding);
+free_membership:
+    membership_free(membership);
+end_room:
+    if (room->members == 0) {
+        room_remove(chat, room);
+        room_settle(chat, room);
+    }
+    return NULL;
+}
+
+void room_leave(struct membership *membership)
+{
+    struct session *session = membership->session;
+    struct chat *chat = session->chat;
+    struct room *room = membership->room;
+
+    /* First where it ends, then the notice: the leaver does not see it. */
+    membership->end = lane_head(membership_lane(membership));
+    membership->leaving = true;
+    session->room_count--;
+    session->leaving_count++;
+    if (!chat->stopping)
+        tell_presence(room, EVENT_LEFT, session, room->members);
+    room->members--;
+    if (room->members == 0)
+        room_remove(chat, room); /* R1 */
+    if (!membership_due(membership))
+        membership_finish(membership);
+}
+
+void membership_finish(struct membership *membership)
+{
+    struct session *session = membership->session;
+    struct chat *chat = session->chat;
+    struct room *room = membership->room;
+
+    assert(membership->leaving);
+    lane_leave(membership_lane(membership), &chat->segments,
+               membership->cursor);
+    membership_unlink(membership);
+    membership_free(membership);
+    session->leaving_count--;
+    room->readers--;
+    lane_put(chat, room, session->encoding);
+    if (room->unvisited > room->readers)
+        room->unvisited = room->readers;
+    room_settle(chat, room);
+}
+
+/* ---- The sweep ---------------------------------------------------------- */
+
+struct session *room_sweep(struct chat *chat, struct room *room)
+{
+    while (room->unvisited > 0) {
+        struct membership *membership = room->sweep;
+        struct session *session = membership->session;
+
+        if (chat->swept == SWEEP_MEMBERS_MAX)
+            return NULL;
+        chat->swept++;
+        room->unvisited--;
+        room->sweep = membership->next;
+        if (!session->blocked && membership_due(membership))
+            return session;
+    }
+    return NULL;
+}

@@ -1,0 +1,412 @@
+/*
+ * One peer's life: opened, ended by itself or by us, and its deadlines.
+ */
+#include "common/base/clock.h"
+#include "common/chat/internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void log_session(struct session *session, enum log_level level,
+                        const char *name, const struct log_field *more,
+                        size_t count)
+{
+    struct log_field fields[8];
+    size_t used = 0;
+
+    if (!session->chat->config.log)
+        return;
+    fields[used++] = log_number("session", session->id);
+    if (session->nick_length > 0)
+        fields[used++] = log_text("nick", session->nick, session->nick_length);
+    assert(used + count <= sizeof(fields) / sizeof(fields[0]));
+    for (size_t i = 0; i < count; i++)
+        fields[used++] = more[i];
+    session->chat->config.log(level, name, fields, used);
+}
+
+/* ---- Opening ------------------------------------------------------------ */
+
+/* `guest-` and `digits` random hexadecimal digits. */
+static void guest_nick(struct session *session, unsigned digits)
+{
+    static const char prefix[] = "guest-";
+    static const char hex[] = "0123456789abcdef";
+    size_t length = sizeof(prefix) - 1;
+    uint32_t random;
+
+    session->chat->config.random(&random, sizeof(random));
+    memcpy(session->nick, prefix, length);
+    for (unsigned i = 0; i < digits; i++, random >>= 4)
+        session->nick[length++] = hex[random & 15];
+    session->nick_length = (uint8_t)length;
+}
+
+/* Four digits while that finds a free one, then up to eight: at a million
+ * guests one in 4,000 of those is taken, so a few attempts suffice. */
+static bool give_guest_nick(struct session *session)
+{
+    for (unsigned attempt = 0; attempt < 32; attempt++) {
+        unsigned digits = 4 + attempt / 4;
+
+        guest_nick(session, digits < 8 ? digits : 8);
+        if (!nick_find(session->chat, session_nick(session)))
+            return nick_add(session);
+    }
+    return false;
+}
+
+static struct session *session_create(struct chat *chat, enum dialect dialect,
+                                      const struct peer *peer)
+{
+    struct session *session;
+
+    if (!timers_reserve(&chat->timers, &chat->budget))
+        return NULL;
+    session = pool_alloc(&chat->sessions_pool);
+    if (!session)
+        return NULL;
+    *session = (struct session){
+        .chat = chat,
+        .user = peer->user,
+        .id = ++chat->last_id,
+        .opened_ns = chat->now_ns,
+        .heard_ns = chat->now_ns,
+        .progress_ns = chat->now_ns,
+        .until_ns = UINT64_MAX,
+        .dialect = dialect,
+        .encoding = dialect_encoding(dialect),
+        .state = SESSION_OPEN,
+    };
+    decoder_init(&session->decoder, dialect);
+    timers_add(&chat->timers, session, UINT64_MAX);
+    return session;
+}
+
+static void session_destroy(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    output_drop(session);
+    intake_drop(session);
+    pool_free(&chat->sessions_pool, session);
+}
+
+/* Why the chat takes no further session of this peer; ERROR_NONE if it does,
+ * and then it is counted. */
+static enum error_code admit(struct session *session, const struct peer *peer)
+{
+    struct chat *chat = session->chat;
+    bool full = false;
+
+    if (chat->stopping)
+        return ERROR_SHUTDOWN;
+    if (chat->sessions >= chat->config.sessions_max)
+        return ERROR_SERVER_FULL;
+    if (peer->counted && chat->config.sessions_per_address_max > 0)
+        session->address = address_enter(chat, peer->address, &full);
+    if (full)
+        return ERROR_SERVER_FULL;
+    chat->sessions++;
+    return ERROR_NONE;
+}
+
+/* The session only says why it is not served. */
+static void turn_away(struct session *session, enum error_code code,
+                      const struct peer *peer)
+{
+    struct chat *chat = session->chat;
+    struct log_field why[] = {
+        log_string("peer", peer->name),
+        log_string("reason", error_name(code)),
+    };
+
+    log_session(session, LOG_INFO, "refused", why, 2);
+    session->refused = true;
+    chat->refused++;
+    session_fail(session, code);
+}
+
+static bool welcome(struct session *session)
+{
+    struct membership *lobby;
+
+    if (!give_guest_nick(session))
+        return false;
+    lobby = room_join(session, SLICE("lobby"));
+    if (!lobby) {
+        nick_remove(session);
+        return false;
+    }
+    session_tell(session, &(struct event){
+                              .kind = EVENT_WELCOME,
+                              .nick = session_nick(session),
+                              .room = room_name(lobby->room),
+                          });
+    return true;
+}
+
+static void log_opened(struct session *session, const struct peer *peer)
+{
+    struct log_field from = log_string("peer", peer->name);
+    struct log_field room = log_string("room", "lobby");
+
+    log_session(session, LOG_INFO, "connected", &from, 1);
+    log_session(session, LOG_INFO, "joined", &room, 1);
+}
+
+/* Takes back what admit counted. */
+static void uncount(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    if (session->refused)
+        chat->refused--;
+    else
+        chat->sessions--;
+    if (session->address)
+        address_leave(chat, session->address);
+}
+
+/* Not to be served, and not even told why. */
+static struct session *session_discard(struct session *session)
+{
+    timers_remove(&session->chat->timers, session);
+    session_destroy(session);
+    return NULL;
+}
+
+struct session *session_open(struct chat *chat, enum dialect dialect,
+                             const struct peer *peer)
+{
+    struct session *session = session_create(chat, dialect, peer);
+    enum error_code code;
+
+    if (!session)
+        return NULL;
+    code = admit(session, peer);
+    if (code != ERROR_NONE) {
+        if (chat->refused == REFUSED_SESSIONS_MAX)
+            return session_discard(session);
+        turn_away(session, code, peer);
+        return session;
+    }
+    if (!welcome(session)) {
+        uncount(session);
+        return session_discard(session);
+    }
+    timers_advance(&chat->timers, session, session_deadline(session));
+    log_opened(session, peer);
+    return session;
+}
+
+/* ---- Ending ------------------------------------------------------------- */
+
+void session_drain(struct session *session, enum ending ending)
+{
+    struct chat *chat = session->chat;
+
+    assert(session->state == SESSION_OPEN);
+    session->state = SESSION_DRAINING;
+    session->ending = ending;
+    session->paused = false;
+    session->progress_ns = chat->now_ns;
+    session->until_ns = ending == ENDING_ERROR
+                            ? chat->now_ns + chat->config.drain_timeout_ns + 1
+                            : UINT64_MAX;
+    if (session->by_nick.tbl)
+        nick_remove(session);
+    for (struct membership *m = session->memberships, *next; m; m = next) {
+        next = m->sibling;
+        if (!m->leaving)
+            room_leave(m);
+    }
+    timers_advance(&chat->timers, session, session_deadline(session));
+    ready_add(session);
+}
+
+void session_abandon(struct session *session, enum ending ending)
+{
+    session->state = SESSION_ENDED;
+    session->ending = ending;
+    session->paused = false;
+    if (session->by_nick.tbl)
+        nick_remove(session);
+    ready_add(session);
+}
+
+void session_lag_out(struct session *session)
+{
+    session->chat->metrics.errors++;
+    session->error = ERROR_LAGGED;
+    if (session->state == SESSION_OPEN)
+        session_drain(session, ENDING_ERROR);
+    session->ending = ENDING_ERROR;
+    while (session->memberships)
+        membership_finish(session->memberships);
+}
+
+/* Begins to end with an error. A session that is ending already keeps its
+ * reason. */
+static void fail(struct session *session, enum error_code code)
+{
+    if (session->state != SESSION_OPEN)
+        return;
+    session->chat->metrics.errors++;
+    session->error = code;
+    session_drain(session, ENDING_ERROR);
+}
+
+void session_fail(struct session *session, enum error_code code)
+{
+    struct log_field name = log_string("error", error_name(code));
+
+    assert(error_closes(code));
+    log_session(session, LOG_INFO, "error", &name, 1);
+    fail(session, code);
+}
+
+void session_fault(struct session *session, const char *cause)
+{
+    struct log_field fields[] = {
+        log_string("error", error_name(ERROR_INTERNAL)),
+        log_string("cause", cause),
+    };
+
+    log_session(session, LOG_ERROR, "error", fields, 2);
+    fail(session, ERROR_INTERNAL);
+}
+
+static const char *ending_name(const struct session *session,
+                               enum reason reason)
+{
+    if (reason == REASON_RESET)
+        return "reset";
+    if (reason == REASON_SEND_TIMEOUT)
+        return "send-timeout";
+    switch (session->ending) {
+    case ENDING_EOF:
+        return "eof";
+    case ENDING_QUIT:
+        return "quit";
+    case ENDING_ERROR:
+        return error_name(session->error);
+    case ENDING_NO_MEMORY:
+        return "no-memory";
+    case ENDING_NONE:
+        break;
+    }
+    return "closed";
+}
+
+static void log_closed(struct session *session, enum reason reason)
+{
+    uint64_t connected_ns = session->chat->now_ns - session->opened_ns;
+    struct log_field fields[] = {
+        log_string("reason", ending_name(session, reason)),
+        log_number("bytes_in", session->bytes_in),
+        log_number("bytes_out", session->bytes_out),
+        log_number("messages", session->messages),
+        log_seconds("seconds", connected_ns / NS_PER_US),
+    };
+
+    if (!session->refused)
+        log_session(session, LOG_INFO, "disconnected", fields, 5);
+}
+
+void session_close(struct session *session, enum reason reason)
+{
+    struct chat *chat = session->chat;
+
+    if (session->state == SESSION_OPEN)
+        session_drain(session, ENDING_NONE);
+    session->state = SESSION_ENDED;
+    while (session->memberships)
+        membership_finish(session->memberships);
+    if (session->by_nick.tbl)
+        nick_remove(session);
+    if (session->blocked)
+        chat->blocked--;
+    session->blocked = false;
+    meter_release(session);
+    ready_remove(session);
+    timers_remove(&chat->timers, session);
+    uncount(session);
+    log_closed(session, reason);
+}
+
+void session_free(struct session *session)
+{
+    session_destroy(session);
+}
+
+/* ---- Deadlines ---------------------------------------------------------- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the peer will have taken nothing of what is offered for too long. */
+static uint64_t stall_deadline(const struct session *session)
+{
+    uint64_t timeout_ns = session->chat->config.stall_timeout_ns;
+    uint64_t deadline = UINT64_MAX;
+
+    if (!session->span.segment)
+        return UINT64_MAX;
+    if (timeout_ns > 0)
+        deadline = session->progress_ns + timeout_ns;
+    if (session->ending == ENDING_ERROR && session->error != ERROR_SHUTDOWN)
+        deadline = earlier(deadline, session->progress_ns + LINGER_NS);
+    return deadline;
+}
+
+static uint64_t open_deadline(const struct session *session)
+{
+    uint64_t idle_ns = session->chat->config.idle_timeout_ns;
+
+    if (session->paused)
+        return session->until_ns;
+    return idle_ns > 0 ? session->heard_ns + idle_ns : UINT64_MAX;
+}
+
+uint64_t session_deadline(const struct session *session)
+{
+    switch (session->state) {
+    case SESSION_OPEN:
+        return earlier(open_deadline(session), stall_deadline(session));
+    case SESSION_DRAINING:
+    case SESSION_LAST_WORD:
+        return earlier(session->until_ns, stall_deadline(session));
+    case SESSION_LINGERING:
+        return session->until_ns;
+    case SESSION_ENDED:
+        break;
+    }
+    return UINT64_MAX;
+}
+
+void session_expire(struct session *session)
+{
+    uint64_t now_ns = session->chat->now_ns;
+
+    if (session->state != SESSION_OPEN)
+        session_abandon(session, session->ending);
+    else if (stall_deadline(session) <= now_ns)
+        session_fail(session, ERROR_TIMEOUT);
+    else if (session->paused)
+        session_resume(session);
+    else
+        session_fail(session, ERROR_TIMEOUT);
+}
+
+bool session_paused(const struct session *session)
+{
+    return session->paused;
+}
+
+void *session_user(const struct session *session)
+{
+    return session->user;
+}
