@@ -1,0 +1,196 @@
+/*
+ * Accepting: a thread per listener, in blocking accept4(2). It gives each
+ * connection a thread; whom it cannot serve (no descriptor, no thread, no
+ * memory) it tells `server-full`, and goes on.
+ */
+#include "stage1-blocking/server.h"
+
+#include "common/base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define RETRY_NS (20 * 1000 * 1000) /* when the kernel wants memory */
+
+/*
+ * Tells a connection that gets no thread `server-full`, without waiting: what
+ * the peer has sent by now is dropped, so that close(2) sends no reset over it.
+ */
+static void refuse(int fd, enum dialect dialect)
+{
+    struct event full = {.kind = EVENT_ERROR, .code = ERROR_SERVER_FULL};
+    enum encoding encoding = dialect_encoding(dialect);
+    struct log_field reason = log_string("reason", "server-full");
+    unsigned char bytes[256];
+    unsigned char *end;
+
+    if (wire_size(encoding, &full) > sizeof(bytes))
+        abort();
+    end = wire_encode(encoding, &full, bytes);
+    send(fd, bytes, (size_t)(end - bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+        ;
+    close(fd);
+    log_event(LOG_WARN, "refused", &reason, 1);
+}
+
+/* SO_SNDTIMEO bounds each send; TCP_NODELAY, for we coalesce ourselves (it
+ * fails on a Unix socket, which has no such delay). */
+static void set_socket_options(int fd, const struct options *options)
+{
+    uint64_t us = options->send_timeout_ns / NS_PER_US;
+    struct timeval timeout = {
+        .tv_sec = (time_t)(us / US_PER_SECOND),
+        .tv_usec = (suseconds_t)(us % US_PER_SECOND),
+    };
+    int on = 1;
+
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int thread_start(pthread_t *thread, int detach_state, void *(*run)(void *),
+                 void *argument)
+{
+    pthread_attr_t attributes;
+    int failure;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_attr_setdetachstate(&attributes, detach_state);
+    failure = pthread_create(thread, &attributes, run, argument);
+    pthread_attr_destroy(&attributes);
+    return -failure;
+}
+
+static struct connection *connection_create(struct acceptor *acceptor, int fd,
+                                            const struct sockaddr_storage *from)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    if (!connection)
+        return NULL;
+    connection->server = acceptor->server;
+    connection->fd = fd;
+    connection->dialect = acceptor->dialect;
+    connection->address = *from;
+    pthread_cond_init(&connection->wake, NULL);
+    return connection;
+}
+
+/* The thread that serves the connection owns it from here on. EAGAIN from
+ * pthread_create(3): no memory for a stack, or no more threads allowed. */
+static void on_accept(struct acceptor *acceptor, int fd,
+                      const struct sockaddr_storage *from)
+{
+    struct server *server = acceptor->server;
+    struct connection *connection = connection_create(acceptor, fd, from);
+    pthread_t thread;
+
+    if (!connection) {
+        refuse(fd, acceptor->dialect);
+        return;
+    }
+    set_socket_options(fd, &server->options);
+    table_add(&server->table, connection);
+    if (thread_start(&thread, PTHREAD_CREATE_DETACHED, serve, connection) == 0)
+        return;
+    table_remove(&server->table, connection);
+    pthread_cond_destroy(&connection->wake);
+    free(connection);
+    refuse(fd, acceptor->dialect);
+    table_thread_ends(&server->table);
+}
+
+/*
+ * EMFILE, ENFILE: no descriptor is free, and accept(2) says so at once whether
+ * or not somebody waits, so trying again would spin. We wait for somebody, give
+ * up the spare descriptor to let him in, say `server-full`, and take it back.
+ */
+static void accept_with_spare(struct acceptor *acceptor)
+{
+    struct pollfd readable = {.fd = acceptor->listener->fd, .events = POLLIN};
+    int fd;
+
+    poll(&readable, 1, -1); /* fails only on our own errors */
+    if (acceptor->spare_fd >= 0)
+        close(acceptor->spare_fd);
+    fd = accept4(acceptor->listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        refuse(fd, acceptor->dialect);
+    acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && acceptor->spare_fd < 0) /* another thread was faster */
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+}
+
+/* Whether there is a point in accepting on after accept(2) failed so. */
+static bool accept_failed(struct acceptor *acceptor, int error)
+{
+    struct log_field why = log_string("cause", strerrorname_np(error));
+
+    if (atomic_load(&acceptor->server->stopping))
+        return false; /* EINVAL: main has shut the listener down */
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+        accept_with_spare(acceptor);
+        break;
+    case ENOBUFS:
+    case ENOMEM: /* the kernel's memory: give it time */
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+        break;
+    default: /* ECONNABORTED and what the network passes up: this client's */
+        log_event(LOG_DEBUG, "error", &why, 1);
+        break;
+    }
+    return true;
+}
+
+static void *accept_loop(void *argument)
+{
+    struct acceptor *acceptor = argument;
+    int error;
+
+    do {
+        struct sockaddr_storage from = {0};
+        socklen_t length = sizeof(from);
+        int fd = accept4(acceptor->listener->fd, (struct sockaddr *)&from,
+                         &length, SOCK_CLOEXEC);
+
+        error = fd < 0 ? errno : 0;
+        if (fd >= 0)
+            on_accept(acceptor, fd, &from);
+    } while (error == 0 || accept_failed(acceptor, error));
+    return NULL;
+}
+
+int acceptor_start(struct acceptor *acceptor, struct server *server,
+                   struct listener *listener)
+{
+    *acceptor = (struct acceptor){
+        .server = server,
+        .listener = listener,
+        .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
+    };
+    dialect_named(listener->scheme, &acceptor->dialect);
+    return thread_start(&acceptor->thread, PTHREAD_CREATE_JOINABLE, accept_loop,
+                        acceptor);
+}
+
+/* shutdown(2) on a listening socket makes accept(2) and poll(2) on it return;
+ * the descriptor stays open until nobody can be in a call on it. */
+void acceptor_stop(struct acceptor *acceptor)
+{
+    shutdown(acceptor->listener->fd, SHUT_RDWR);
+    pthread_join(acceptor->thread, NULL);
+    if (acceptor->spare_fd >= 0)
+        close(acceptor->spare_fd);
+}

@@ -1,0 +1,201 @@
+/*
+ * The program: start, deadlines, signals, stop.
+ */
+#include "stage1-blocking/server.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define RETRY_NS (20 * 1000 * NS_PER_US) /* offers and looks in a drain */
+
+static const struct program program = {"stage1-blocking", 1};
+
+/* ---- Time: a thread that sleeps until the chat's next deadline ---------- */
+
+/* While draining, sends do not wait: who took nothing is offered it again. */
+static void retry(struct connection *connection)
+{
+    flush(connection);
+}
+
+static void begin_drain(struct server *server)
+{
+    atomic_store(&server->draining, true);
+    chat_shutdown(server->chat);
+}
+
+static uint64_t clock_turn(struct server *server)
+{
+    uint64_t until_ns;
+
+    turn_begin(server);
+    if (atomic_exchange(&server->metrics_wanted, false))
+        chat_log_metrics(server->chat);
+    if (atomic_load(&server->stopping) && !atomic_load(&server->draining))
+        begin_drain(server);
+    send_ready(server);
+    until_ns = chat_deadline(server->chat);
+    if (atomic_load(&server->draining)) {
+        table_visit(&server->table, retry);
+        until_ns = clock_mono_ns() + RETRY_NS;
+    }
+    server->clock_until_ns = until_ns;
+    pthread_mutex_unlock(&server->chat_lock);
+    return until_ns;
+}
+
+/* sem_clockwait(3) ends at the deadline (ETIMEDOUT) or when somebody has set an
+ * earlier one. */
+static void *keep_time(void *argument)
+{
+    struct server *server = argument;
+
+    while (!atomic_load(&server->quitting)) {
+        struct timespec until = clock_timespec(clock_turn(server));
+
+        sem_clockwait(&server->clock_due, CLOCK_MONOTONIC, &until);
+    }
+    return NULL;
+}
+
+/* ---- Stopping: main ----------------------------------------------------- */
+
+static void close_listeners(struct server *server)
+{
+    for (size_t i = 0; i < server->options.listener_count; i++)
+        listener_close(&server->options.listeners[i]);
+}
+
+/* Sleeps for a moment; a second signal ends the program at once. */
+static void drain_wait(struct server *server, const sigset_t *signals)
+{
+    struct timespec moment = {.tv_nsec = RETRY_NS / 2};
+    int signal = sigtimedwait(signals, NULL, &moment);
+
+    if (signal != SIGTERM && signal != SIGINT)
+        return;
+    close_listeners(server);
+    _exit(1);
+}
+
+/*
+ * Waits for every connection's thread to end: by itself for at most the drain
+ * timeout and a second of lingering, then because its socket is shut down. The
+ * drain cannot begin while a stalled peer holds the chat's lock: half the time
+ * is that peer's, then it is cut, and the others have the other half.
+ */
+static void drain(struct server *server, const sigset_t *signals)
+{
+    uint64_t timeout_ns = server->options.drain_timeout_ns;
+    uint64_t start_ns = clock_mono_ns();
+
+    while (table_threads(&server->table) > 0) {
+        uint64_t passed_ns = clock_mono_ns() - start_ns;
+
+        if (passed_ns > timeout_ns + LINGER_NS)
+            table_cut_all(&server->table);
+        else if (passed_ns > timeout_ns / 2 && !atomic_load(&server->draining))
+            table_cut(&server->table, atomic_load(&server->sending));
+        drain_wait(server, signals);
+    }
+}
+
+/* ---- Starting ----------------------------------------------------------- */
+
+/* The signals we wait for reach no thread by themselves; a peer or a log
+ * reader that has gone is an error of write(2), not a signal. */
+static void signals_block(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Returns when it is time to stop. */
+static void signals_wait(struct server *server, const sigset_t *signals)
+{
+    while (sigwaitinfo(signals, NULL) == SIGUSR1) {
+        atomic_store(&server->metrics_wanted, true);
+        sem_post(&server->clock_due);
+    }
+}
+
+static struct chat *make_chat(const struct options *options)
+{
+    struct chat_config config = chat_config_from(options);
+
+    config.random = random_fill;
+    config.link = link_sample;
+    config.log = log_event;
+    return chat_create(&config);
+}
+
+static int start_failed(int error)
+{
+    fprintf(stderr, "%s: cannot start: %s\n", program.name,
+            strerrordesc_np(-error));
+    return EX_OSERR;
+}
+
+static int run(struct server *server, const sigset_t *signals)
+{
+    struct acceptor acceptors[LISTENERS_MAX];
+    size_t count = server->options.listener_count;
+    pthread_t clock;
+    int error;
+
+    error = thread_start(&clock, PTHREAD_CREATE_JOINABLE, keep_time, server);
+    for (size_t i = 0; error == 0 && i < count; i++)
+        error = acceptor_start(&acceptors[i], server,
+                               &server->options.listeners[i]);
+    if (error != 0)
+        return start_failed(error); /* and the process ends */
+    log_event(LOG_INFO, "ready", NULL, 0);
+    signals_wait(server, signals);
+    log_event(LOG_INFO, "draining", NULL, 0);
+    atomic_store(&server->stopping, true);
+    for (size_t i = 0; i < count; i++)
+        acceptor_stop(&acceptors[i]);
+    sem_post(&server->clock_due);
+    drain(server, signals);
+    atomic_store(&server->quitting, true);
+    sem_post(&server->clock_due);
+    pthread_join(clock, NULL);
+    chat_destroy(server->chat);
+    log_event(LOG_INFO, "stopped", NULL, 0);
+    return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static struct server server; /* outlives the last thread */
+    sigset_t signals;
+    int status;
+
+    if (options_parse(&server.options, &program, argc, argv, &status) ==
+        OPTIONS_EXIT)
+        return status;
+    log_init(server.options.log_level, server.options.log_format);
+    signals_block(&signals);
+    table_init(&server.table);
+    pthread_mutex_init(&server.chat_lock, NULL);
+    sem_init(&server.clock_due, 0, 0);
+    server.chat = make_chat(&server.options);
+    if (!server.chat)
+        return start_failed(-ENOMEM);
+    status = options_listen(&server.options, &program);
+    if (status == EX_OK)
+        status = run(&server, &signals);
+    close_listeners(&server);
+    return status;
+}

@@ -1,0 +1,220 @@
+/*
+ * Stage 1: a thread per connection, blocking calls, one lock for the chat.
+ *
+ * Each connection's thread waits in recv(2), takes the chat's lock, hands over
+ * what came, and sends what everybody is now due, itself, with blocking
+ * sendmsg(2), before it lets the lock go. That is easy to follow and has one
+ * great flaw, which stage 2 cures: while one peer does not read, the send
+ * waits, the lock is held, and everyone waits, until --send-timeout cuts that
+ * peer.
+ */
+#include "stage1-blocking/server.h"
+
+#include "common/base/clock.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define RECEIVE_BYTES 16384
+
+_Static_assert(RECEIVE_BYTES <= RECEIVE_BYTES_MAX, "one call takes it all");
+
+/* ---- Sending: with the chat's lock held --------------------------------- */
+
+/* The connection's own thread will close it: wake it wherever it waits. */
+static void on_over(struct connection *connection, enum reason reason)
+{
+    connection->over = true;
+    connection->reason = reason;
+    shutdown(connection->fd, SHUT_RDWR); /* fails only if it is gone already */
+}
+
+/*
+ * Waits in sendmsg(2) until the kernel has taken all of it. Fewer bytes, or
+ * EAGAIN, mean that SO_SNDTIMEO has passed (socket(7)): the peer does not read.
+ * EPIPE and ECONNRESET: it is gone. MSG_NOSIGNAL: that is no SIGPIPE.
+ */
+static void send_span(struct connection *connection, struct iovec *vectors,
+                      size_t count)
+{
+    struct server *server = connection->server;
+    struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
+    size_t wanted = vectors[0].iov_len + (count > 1 ? vectors[1].iov_len : 0);
+    bool wait = !atomic_load(&server->draining);
+    ssize_t sent;
+
+    atomic_store(&server->sending, connection);
+    sent = sendmsg(connection->fd, &message,
+                   MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+    atomic_store(&server->sending, NULL);
+    if (sent < 0 && errno != EAGAIN) {
+        on_over(connection, REASON_RESET);
+        return;
+    }
+    session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
+    if (wait && (sent < 0 || (size_t)sent < wanted))
+        on_over(connection, REASON_SEND_TIMEOUT);
+}
+
+void flush(struct connection *connection)
+{
+    struct iovec vectors[2];
+    int pending;
+
+    if (connection->over || !connection->session)
+        return;
+    pending = session_pending(connection->session, vectors, 2);
+    if (pending > 0)
+        send_span(connection, vectors, (size_t)pending);
+    else if (pending == SESSION_SHUT)
+        shutdown(connection->fd, SHUT_WR); /* sends FIN; we still read */
+    else if (pending == SESSION_END)
+        on_over(connection, REASON_ENDED);
+    pthread_cond_signal(&connection->wake);
+}
+
+/* getsockopt(2), TCP_INFO: fails on a Unix socket, of which there is nothing to
+ * know. */
+void link_sample(void *user, struct link_sample *sample)
+{
+    const struct connection *connection = user;
+    struct tcp_info info = {0};
+    socklen_t length = sizeof(info);
+
+    if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return;
+    sample->rtt_us = info.tcpi_rtt;
+    sample->retransmits = info.tcpi_total_retrans;
+    sample->segments_out = info.tcpi_segs_out;
+}
+
+/* ---- Turns -------------------------------------------------------------- */
+
+void turn_begin(struct server *server)
+{
+    pthread_mutex_lock(&server->chat_lock);
+    chat_tick(server->chat, clock_mono_ns(), clock_wall_us());
+}
+
+/* Sends what everybody is due. */
+void send_ready(struct server *server)
+{
+    struct session *session;
+
+    while ((session = chat_next_ready(server->chat)))
+        flush(session_user(session));
+    if (chat_deadline(server->chat) < server->clock_until_ns)
+        sem_post(&server->clock_due);
+}
+
+void turn_end(struct server *server)
+{
+    send_ready(server);
+    pthread_mutex_unlock(&server->chat_lock);
+}
+
+/* ---- One connection: its own thread ------------------------------------- */
+
+static void on_open(struct connection *connection)
+{
+    struct server *server = connection->server;
+    char name[PEER_TEXT_BYTES];
+    struct peer peer = {.user = connection, .name = name};
+
+    peer_text(&connection->address, name);
+    peer.counted = peer_key(&connection->address, peer.address);
+    turn_begin(server);
+    connection->session =
+        session_open(server->chat, connection->dialect, &peer);
+    connection->over = !connection->session;
+    turn_end(server);
+}
+
+/* Hands over `length` bytes, 0 for the end of the stream. Returns whether to
+ * go on reading; waits for that to be decided if it is not yet. */
+static bool on_receive(struct connection *connection, const char *bytes,
+                       size_t length)
+{
+    struct server *server = connection->server;
+    struct session *session = connection->session;
+    bool over;
+
+    turn_begin(server);
+    if (length > 0)
+        session_receive(session, bytes, length);
+    else
+        session_eof(session);
+    send_ready(server);
+    while (!connection->over && (length == 0 || session_paused(session)))
+        pthread_cond_wait(&connection->wake, &server->chat_lock);
+    over = connection->over;
+    pthread_mutex_unlock(&server->chat_lock);
+    return !over;
+}
+
+static void on_close(struct connection *connection)
+{
+    struct server *server = connection->server;
+
+    turn_begin(server);
+    if (connection->session) {
+        session_close(connection->session, connection->reason);
+        session_free(connection->session);
+        connection->session = NULL;
+    }
+    turn_end(server);
+}
+
+static void on_failure(struct connection *connection)
+{
+    struct server *server = connection->server;
+
+    turn_begin(server);
+    if (!connection->over)
+        on_over(connection, REASON_RESET);
+    turn_end(server);
+}
+
+/*
+ * recv(2) waits for the peer: a count of bytes, 0 at the end of the stream (or
+ * when somebody shut the socket down, see on_over), -1 when the connection has
+ * failed (ECONNRESET, ETIMEDOUT).
+ */
+static void read_all(struct connection *connection)
+{
+    char bytes[RECEIVE_BYTES];
+    ssize_t length;
+
+    do {
+        length = recv(connection->fd, bytes, sizeof(bytes), 0);
+        if (length < 0) {
+            on_failure(connection);
+            return;
+        }
+    } while (on_receive(connection, bytes, (size_t)length));
+}
+
+static void connection_destroy(struct connection *connection)
+{
+    pthread_cond_destroy(&connection->wake);
+    close(connection->fd);
+    free(connection);
+}
+
+void *serve(void *argument)
+{
+    struct connection *connection = argument;
+    struct server *server = connection->server;
+
+    on_open(connection);
+    if (connection->session)
+        read_all(connection);
+    on_close(connection);
+    table_remove(&server->table, connection);
+    connection_destroy(connection);
+    table_thread_ends(&server->table);
+    return NULL;
+}

@@ -1,0 +1,83 @@
+/*
+ * What the threads of stage 1 share.
+ *
+ *   server.c   one connection: receive, chat, send
+ *   accept.c   a listener's thread: who comes, and who cannot be served
+ *   main.c     start, deadlines, signals, stop
+ *   table.c    which connections there are
+ *
+ * Threads: one per listener (accept_loop), one per connection (serve), one for
+ * deadlines (keep_time), and main, which waits for signals and never takes the
+ * chat's lock, so that a stop gets through whoever stalls.
+ *
+ * Locks: `chat_lock` for the chat and all sessions, held across sends; the
+ * table's own, never. Order: the chat's before the table's.
+ */
+#ifndef RINGCHAT_STAGE1_SERVER_H
+#define RINGCHAT_STAGE1_SERVER_H
+
+#include "common/base/limits.h"
+#include "common/base/options.h"
+#include "common/chat/chat.h"
+#include "stage1-blocking/table.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#define STACK_BYTES (256 * KIB) /* a receive buffer, a log line, and calls */
+
+struct server {
+    struct options options;
+    struct table table;
+    sem_t clock_due; /* posted when keep_time has to look before its time */
+    /* Set by main, read by the others. */
+    atomic_bool stopping, metrics_wanted, quitting;
+    /* Set by the others, read by main. */
+    atomic_bool draining;                 /* every session has been told */
+    _Atomic(struct connection *) sending; /* whose send is under way */
+    /* Under chat_lock. */
+    pthread_mutex_t chat_lock;
+    struct chat *chat;
+    uint64_t clock_until_ns; /* until when keep_time sleeps */
+};
+
+/* ---- server.c ---- */
+
+/* A turn: the lock is taken and the time told; everybody is sent what is due
+ * and the lock let go. */
+void turn_begin(struct server *);
+void send_ready(struct server *);
+void turn_end(struct server *);
+
+/* Sends what the connection is due now. The chat's lock is held. */
+void flush(struct connection *);
+
+/* A connection's thread: serves it, closes it, frees it. */
+void *serve(void *argument);
+
+/* What the kernel knows of a connection, `user`. */
+void link_sample(void *user, struct link_sample *);
+
+/* ---- accept.c ---- */
+
+struct acceptor {
+    struct server *server;
+    struct listener *listener;
+    enum dialect dialect;
+    pthread_t thread;
+    int spare_fd; /* given up to refuse somebody when there is no other */
+};
+
+/* Starts the listener's thread; 0 or -errno. */
+int acceptor_start(struct acceptor *, struct server *, struct listener *);
+
+/* Makes accept(2) return for good, and waits for the thread. The server is
+ * stopping. */
+void acceptor_stop(struct acceptor *);
+
+/* Starts a thread with a small stack; 0 or -errno. */
+int thread_start(pthread_t *, int detach_state, void *(*run)(void *),
+                 void *argument);
+
+#endif
