@@ -32,7 +32,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run test lint clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall test exercises lint clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -133,7 +133,10 @@ LIBRARIES := $(OUT)/libcore.a $(OUT)/libbase.a
 
 $(PROGRAMS): $(OUT)/%: $$(call objects,$$*/*.c) $(LIBRARIES)
 $(UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
-$(UNITS): LIBS += -lcmocka
+# Private: what these are made of is made as for the programs.
+$(UNITS): private LIBS += -lcmocka
+# See tests/unit/support_alloc.h.
+$(UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
 $(OUT)/bench-log: $(OUT)/obj/tests/bench/log.o $(LIBRARIES)
 
 $(PROGRAMS) $(UNITS) $(OUT)/bench-log:
@@ -167,6 +170,8 @@ COMPILER_clang := clang libclang-rt-dev
 PACKAGES_run  := $(COMPILER_$(COMPILER)) libc6-dev libsodium-dev uthash-dev
 PACKAGES_test := $(PACKAGES_run) libcmocka-dev netcat-openbsd \
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
+PACKAGES_stall := $(PACKAGES_test)
+PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_lint := $(PACKAGES_run) gcc libcmocka-dev clang-format clang-tidy \
     cppcheck python3
 PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint)
@@ -200,6 +205,11 @@ run: deps ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeout 60", STAG
 	@echo 'Starting $(NEWEST). In another terminal, or two: nc 127.0.0.1 4000'
 	@echo 'There, /help lists the commands. Ctrl-C here stops the server.'
 	@exec $(OUT)/$(NEWEST) $(ARGS)
+
+.PHONY: stall
+stall: deps ## what one reader that stalls does to the others (STAGE=1)
+	@$(MAKE) all
+	@$(PYTHON) tests/demo/stall.py $(OUT)/$(NEWEST) $(ARGS)
 
 .PHONY: bench-log
 bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken from it
@@ -241,6 +251,12 @@ integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as ab
 	@$(PYTHON) -m pytest tests/integration -q -n 2 -p no:cacheprovider \
 	    --build-dir=$(OUT) $(if $(STAGE),--stage='$(STAGE)') \
 	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)),|| [ $$? = 5 ])
+
+.PHONY: exercises
+exercises: deps ## which exercises of a stage's README are solved (STAGE=1)
+	@$(MAKE) all
+	@$(PYTHON) -m pytest tests/integration/exercise_stage$(STAGE).py -q \
+	    -p no:cacheprovider --tb=line --build-dir=$(OUT) --stage='$(STAGE)'
 
 # ---- Linting ----------------------------------------------------------------
 

@@ -106,8 +106,10 @@ void send_ready(struct server *server)
 
     while ((session = chat_next_ready(server->chat)))
         flush(session_user(session));
-    if (chat_deadline(server->chat) < server->clock_until_ns)
-        sem_post(&server->clock_due);
+    if (chat_deadline(server->chat) >= server->clock_until_ns)
+        return;
+    server->clock_until_ns = chat_deadline(server->chat);
+    sem_post(&server->clock_due);
 }
 
 void turn_end(struct server *server)
