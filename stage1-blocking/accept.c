@@ -110,25 +110,50 @@ static void on_accept(struct acceptor *acceptor, int fd,
     table_thread_ends(&server->table);
 }
 
-/*
- * EMFILE, ENFILE: no descriptor is free, and accept(2) says so at once whether
- * or not somebody waits, so trying again would spin. We wait for somebody, give
- * up the spare descriptor to let him in, say `server-full`, and take it back.
- */
-static void accept_with_spare(struct acceptor *acceptor)
+/* accept4(2): the next connection, or -1. */
+static int accept_next(struct acceptor *acceptor, struct sockaddr_storage *from)
 {
-    struct pollfd readable = {.fd = acceptor->listener->fd, .events = POLLIN};
+    socklen_t length = sizeof(*from);
+
+    *from = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    return accept4(acceptor->listener->fd, (struct sockaddr *)from, &length,
+                   SOCK_CLOEXEC);
+}
+
+/* Gives up the spare descriptor to let one client in, tells it `server-full`,
+ * and takes the descriptor back, unless another thread was faster. */
+static void refuse_with_spare(struct acceptor *acceptor)
+{
+    struct sockaddr_storage from;
     int fd;
 
-    poll(&readable, 1, -1); /* fails only on our own errors */
     if (acceptor->spare_fd >= 0)
         close(acceptor->spare_fd);
-    fd = accept4(acceptor->listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    fd = accept_next(acceptor, &from);
     if (fd >= 0)
         refuse(fd, acceptor->dialect);
     acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && acceptor->spare_fd < 0) /* another thread was faster */
+    if (fd < 0 && acceptor->spare_fd < 0)
         nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+}
+
+/*
+ * EMFILE, ENFILE: no descriptor is free, and accept(2) says so at once whether
+ * or not somebody waits, so to call it again and again would spin. We wait for
+ * somebody first; by then a descriptor may be free.
+ */
+static void accept_without_descriptors(struct acceptor *acceptor)
+{
+    struct pollfd readable = {.fd = acceptor->listener->fd, .events = POLLIN};
+    struct sockaddr_storage from;
+    int fd;
+
+    poll(&readable, 1, -1); /* fails only on our own errors */
+    fd = accept_next(acceptor, &from);
+    if (fd >= 0)
+        on_accept(acceptor, fd, &from);
+    else if (errno == EMFILE || errno == ENFILE)
+        refuse_with_spare(acceptor);
 }
 
 /* Whether there is a point in accepting on after accept(2) failed so. */
@@ -141,7 +166,7 @@ static bool accept_failed(struct acceptor *acceptor, int error)
     switch (error) {
     case EMFILE:
     case ENFILE:
-        accept_with_spare(acceptor);
+        accept_without_descriptors(acceptor);
         break;
     case ENOBUFS:
     case ENOMEM: /* the kernel's memory: give it time */
@@ -160,10 +185,8 @@ static void *accept_loop(void *argument)
     int error;
 
     do {
-        struct sockaddr_storage from = {0};
-        socklen_t length = sizeof(from);
-        int fd = accept4(acceptor->listener->fd, (struct sockaddr *)&from,
-                         &length, SOCK_CLOEXEC);
+        struct sockaddr_storage from;
+        int fd = accept_next(acceptor, &from);
 
         error = fd < 0 ? errno : 0;
         if (fd >= 0)

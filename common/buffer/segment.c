@@ -285,9 +285,11 @@ void span_advance(struct span *span, struct segment_store *store, size_t length)
     assert(length <= span->left);
     while (length > 0) {
         struct segment *segment = span->segment;
-        uint32_t here = span_here(span);
-        uint32_t step = length < here ? (uint32_t)length : here;
+        uint32_t here, step;
 
+        assert(segment);
+        here = span_here(span);
+        step = length < here ? (uint32_t)length : here;
         span->from += step;
         span->left -= step;
         length -= step;
