@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
@@ -18,35 +19,56 @@
 #include <unistd.h>
 
 #define RETRY_NS (20 * 1000 * 1000) /* when the kernel wants memory */
+#define DROP_READS_MAX 64
 
-/*
- * Tells a connection that gets no thread `server-full`, without waiting: what
- * the peer has sent by now is dropped, so that close(2) sends no reset over it.
- */
-static void refuse(int fd, enum dialect dialect)
+/* What the peer has sent by now is dropped, so that close(2) sends no reset
+ * over what we said; not more than one burst, for it must not keep us here. */
+static void drop_received(int fd)
+{
+    char bytes[4096];
+
+    for (int i = 0; i < DROP_READS_MAX; i++) {
+        if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+            return;
+    }
+}
+
+void turn_away(int fd, enum dialect dialect)
 {
     struct event full = {.kind = EVENT_ERROR, .code = ERROR_SERVER_FULL};
     enum encoding encoding = dialect_encoding(dialect);
-    struct log_field reason = log_string("reason", "server-full");
     unsigned char bytes[256];
     unsigned char *end;
 
-    if (wire_size(encoding, &full) > sizeof(bytes))
-        abort();
+    assert(wire_size(encoding, &full) <= sizeof(bytes));
     end = wire_encode(encoding, &full, bytes);
+    /* A new connection's buffer is empty: a send fails only if the peer has
+     * gone. */
     send(fd, bytes, (size_t)(end - bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(fd, SHUT_WR);
-    while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-        ;
+    drop_received(fd);
+}
+
+/* For a connection that gets no thread. */
+static void refuse(int fd, enum dialect dialect,
+                   const struct sockaddr_storage *from)
+{
+    char name[PEER_TEXT_BYTES];
+    struct log_field fields[2];
+
+    turn_away(fd, dialect);
     close(fd);
-    log_event(LOG_WARN, "refused", &reason, 1);
+    peer_text(from, name);
+    fields[0] = log_string("peer", name);
+    fields[1] = log_string("reason", "server-full");
+    log_event(LOG_INFO, "refused", fields, 2);
 }
 
 /* SO_SNDTIMEO bounds each send; TCP_NODELAY, for we coalesce ourselves (it
  * fails on a Unix socket, which has no such delay). */
 static void set_socket_options(int fd, const struct options *options)
 {
-    uint64_t us = options->send_timeout_ns / NS_PER_US;
+    uint64_t us = (options->send_timeout_ns + NS_PER_US - 1) / NS_PER_US;
     struct timeval timeout = {
         .tv_sec = (time_t)(us / US_PER_SECOND),
         .tv_usec = (suseconds_t)(us % US_PER_SECOND),
@@ -96,7 +118,7 @@ static void on_accept(struct acceptor *acceptor, int fd,
     pthread_t thread;
 
     if (!connection) {
-        refuse(fd, acceptor->dialect);
+        refuse(fd, acceptor->dialect, from);
         return;
     }
     set_socket_options(fd, &server->options);
@@ -106,7 +128,7 @@ static void on_accept(struct acceptor *acceptor, int fd,
     table_remove(&server->table, connection);
     pthread_cond_destroy(&connection->wake);
     free(connection);
-    refuse(fd, acceptor->dialect);
+    refuse(fd, acceptor->dialect, from);
     table_thread_ends(&server->table);
 }
 
@@ -131,7 +153,7 @@ static void refuse_with_spare(struct acceptor *acceptor)
         close(acceptor->spare_fd);
     fd = accept_next(acceptor, &from);
     if (fd >= 0)
-        refuse(fd, acceptor->dialect);
+        refuse(fd, acceptor->dialect, &from);
     acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd < 0 && acceptor->spare_fd < 0)
         nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);

@@ -19,18 +19,16 @@ static const struct program program = {"stage1-blocking", 1};
 
 /* ---- Time: a thread that sleeps until the chat's next deadline ---------- */
 
-/* While draining, sends do not wait: who took nothing is offered it again. */
-static void retry(struct connection *connection)
-{
-    flush(connection);
-}
-
 static void begin_drain(struct server *server)
 {
+    uint64_t by_ns = atomic_load(&server->drain_by_ns);
+    uint64_t now_ns = clock_mono_ns();
+
     atomic_store(&server->draining, true);
-    chat_shutdown(server->chat);
+    chat_shutdown(server->chat, by_ns > now_ns ? by_ns - now_ns : 0);
 }
 
+/* Returns when to come again, CLOCK_MONOTONIC. */
 static uint64_t clock_turn(struct server *server)
 {
     uint64_t until_ns;
@@ -42,11 +40,14 @@ static uint64_t clock_turn(struct server *server)
         begin_drain(server);
     send_ready(server);
     until_ns = chat_deadline(server->chat);
+    server->clock_until_ns = until_ns;
+    if (until_ns != UINT64_MAX)
+        until_ns += server->stalled_ns;
     if (atomic_load(&server->draining)) {
-        table_visit(&server->table, retry);
+        /* Sends do not wait now: who took nothing is offered it again. */
+        table_visit(&server->table, flush);
         until_ns = clock_mono_ns() + RETRY_NS;
     }
-    server->clock_until_ns = until_ns;
     pthread_mutex_unlock(&server->chat_lock);
     return until_ns;
 }
@@ -76,7 +77,7 @@ static void close_listeners(struct server *server)
 /* Sleeps for a moment; a second signal ends the program at once. */
 static void drain_wait(struct server *server, const sigset_t *signals)
 {
-    struct timespec moment = {.tv_nsec = RETRY_NS / 2};
+    struct timespec moment = {.tv_nsec = RETRY_NS};
     int signal = sigtimedwait(signals, NULL, &moment);
 
     if (signal != SIGTERM && signal != SIGINT)
@@ -85,24 +86,35 @@ static void drain_wait(struct server *server, const sigset_t *signals)
     _exit(1);
 }
 
+/* Who has been in one and the same send since the last look, if anybody. */
+static struct connection *stuck_sender(struct server *server, unsigned *sends)
+{
+    unsigned before = *sends;
+
+    *sends = atomic_load(&server->sends);
+    return *sends == before ? atomic_load(&server->sending) : NULL;
+}
+
 /*
  * Waits for every connection's thread to end: by itself for at most the drain
  * timeout and a second of lingering, then because its socket is shut down. The
  * drain cannot begin while a stalled peer holds the chat's lock: half the time
- * is that peer's, then it is cut, and the others have the other half.
+ * is for it, then it is cut off, and what is left is for the others.
  */
 static void drain(struct server *server, const sigset_t *signals)
 {
-    uint64_t timeout_ns = server->options.drain_timeout_ns;
-    uint64_t start_ns = clock_mono_ns();
+    uint64_t by_ns = atomic_load(&server->drain_by_ns);
+    uint64_t cut_ns = by_ns - server->options.drain_timeout_ns / 2;
+    unsigned sends = atomic_load(&server->sends);
 
     while (table_threads(&server->table) > 0) {
-        uint64_t passed_ns = clock_mono_ns() - start_ns;
+        uint64_t now_ns = clock_mono_ns();
+        struct connection *stuck = stuck_sender(server, &sends);
 
-        if (passed_ns > timeout_ns + LINGER_NS)
+        if (now_ns > by_ns + LINGER_NS)
             table_cut_all(&server->table);
-        else if (passed_ns > timeout_ns / 2 && !atomic_load(&server->draining))
-            table_cut(&server->table, atomic_load(&server->sending));
+        else if (now_ns > cut_ns && !atomic_load(&server->draining))
+            table_cut(&server->table, stuck);
         drain_wait(server, signals);
     }
 }
@@ -124,7 +136,12 @@ static void signals_block(sigset_t *signals)
 /* Returns when it is time to stop. */
 static void signals_wait(struct server *server, const sigset_t *signals)
 {
-    while (sigwaitinfo(signals, NULL) == SIGUSR1) {
+    int signal = 0;
+
+    while (signal != SIGTERM && signal != SIGINT) {
+        signal = sigwaitinfo(signals, NULL); /* EINTR after a SIGCONT */
+        if (signal != SIGUSR1)
+            continue;
         atomic_store(&server->metrics_wanted, true);
         sem_post(&server->clock_due);
     }
@@ -163,6 +180,8 @@ static int run(struct server *server, const sigset_t *signals)
     log_event(LOG_INFO, "ready", NULL, 0);
     signals_wait(server, signals);
     log_event(LOG_INFO, "draining", NULL, 0);
+    atomic_store(&server->drain_by_ns,
+                 clock_mono_ns() + server->options.drain_timeout_ns);
     atomic_store(&server->stopping, true);
     for (size_t i = 0; i < count; i++)
         acceptor_stop(&acceptors[i]);

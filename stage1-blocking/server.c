@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define RECEIVE_BYTES 16384
+#define STALL_NS (100 * 1000 * NS_PER_US)
+#define TICK_NS (10 * 1000 * NS_PER_US)
 
 _Static_assert(RECEIVE_BYTES <= RECEIVE_BYTES_MAX, "one call takes it all");
 
@@ -33,46 +35,83 @@ static void on_over(struct connection *connection, enum reason reason)
 }
 
 /*
- * Waits in sendmsg(2) until the kernel has taken all of it. Fewer bytes, or
- * EAGAIN, mean that SO_SNDTIMEO has passed (socket(7)): the peer does not read.
- * EPIPE and ECONNRESET: it is gone. MSG_NOSIGNAL: that is no SIGPIPE.
+ * Time in which the lock stands in a send is time in which we read from nobody:
+ * the chat's clock stands still, so that no one is closed for silence that we
+ * did not listen to. A send that does not stall is not worth counting.
+ */
+static void count_stall(struct server *server, uint64_t waited_ns)
+{
+    if (waited_ns >= STALL_NS)
+        server->stalled_ns += waited_ns;
+}
+
+/* Whether a send that took so long has used up its time. The kernel counts in
+ * ticks of up to 10 ms, and may begin within one. */
+static bool send_timed_out(const struct server *server, uint64_t waited_ns)
+{
+    uint64_t timeout_ns = server->options.send_timeout_ns;
+
+    return timeout_ns > 0 && waited_ns + TICK_NS >= timeout_ns;
+}
+
+/*
+ * Waits in sendmsg(2) until the kernel has taken all of the span. It returns
+ * with less, or with EAGAIN, when SO_SNDTIMEO has passed (socket(7)), and then
+ * the peer is cut off; or earlier with less, or with EINTR, when the process
+ * was stopped and continued (signal(7)). EPIPE and ECONNRESET: the peer is
+ * gone; MSG_NOSIGNAL: that is no SIGPIPE. While draining nobody is waited for.
  */
 static void send_span(struct connection *connection, struct iovec *vectors,
                       size_t count)
 {
     struct server *server = connection->server;
     struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
-    size_t wanted = vectors[0].iov_len + (count > 1 ? vectors[1].iov_len : 0);
-    bool wait = !atomic_load(&server->draining);
+    bool draining = atomic_load(&server->draining);
+    uint64_t start_ns = clock_mono_ns();
+    uint64_t waited_ns;
     ssize_t sent;
 
     atomic_store(&server->sending, connection);
+    atomic_fetch_add(&server->sends, 1);
     sent = sendmsg(connection->fd, &message,
-                   MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+                   MSG_NOSIGNAL | (draining ? MSG_DONTWAIT : 0));
     atomic_store(&server->sending, NULL);
-    if (sent < 0 && errno != EAGAIN) {
+    waited_ns = clock_mono_ns() - start_ns;
+    count_stall(server, waited_ns);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
         on_over(connection, REASON_RESET);
-        return;
-    }
-    session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
-    if (wait && (sent < 0 || (size_t)sent < wanted))
+    else
+        session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
+    if (!draining && session_blocked(connection->session) &&
+        send_timed_out(server, waited_ns))
         on_over(connection, REASON_SEND_TIMEOUT);
 }
 
-void flush(struct connection *connection)
+static void flush_once(struct connection *connection)
 {
     struct iovec vectors[2];
-    int pending;
+    int pending = session_pending(connection->session, vectors, 2);
 
-    if (connection->over || !connection->session)
-        return;
-    pending = session_pending(connection->session, vectors, 2);
     if (pending > 0)
         send_span(connection, vectors, (size_t)pending);
     else if (pending == SESSION_SHUT)
         shutdown(connection->fd, SHUT_WR); /* sends FIN; we still read */
     else if (pending == SESSION_END)
         on_over(connection, REASON_ENDED);
+}
+
+/* A span that was begun is finished, unless we are draining: then keep_time
+ * offers the rest again. */
+void flush(struct connection *connection)
+{
+    bool draining = atomic_load(&connection->server->draining);
+
+    if (!connection->session || connection->over)
+        return;
+    do
+        flush_once(connection);
+    while (!draining && !connection->over &&
+           session_blocked(connection->session));
     pthread_cond_signal(&connection->wake);
 }
 
@@ -96,7 +135,8 @@ void link_sample(void *user, struct link_sample *sample)
 void turn_begin(struct server *server)
 {
     pthread_mutex_lock(&server->chat_lock);
-    chat_tick(server->chat, clock_mono_ns(), clock_wall_us());
+    chat_tick(server->chat, clock_mono_ns() - server->stalled_ns,
+              clock_wall_us());
 }
 
 /* Sends what everybody is due. */
@@ -145,9 +185,11 @@ static bool on_receive(struct connection *connection, const char *bytes,
     bool over;
 
     turn_begin(server);
-    if (length > 0)
+    /* What comes from a connection that is over is no longer the peer's: an
+     * end of stream may be our own shutdown. */
+    if (!connection->over && length > 0)
         session_receive(session, bytes, length);
-    else
+    else if (!connection->over)
         session_eof(session);
     send_ready(server);
     while (!connection->over && (length == 0 || session_paused(session)))
@@ -214,6 +256,8 @@ void *serve(void *argument)
     on_open(connection);
     if (connection->session)
         read_all(connection);
+    else
+        turn_away(connection->fd, connection->dialect);
     on_close(connection);
     table_remove(&server->table, connection);
     connection_destroy(connection);

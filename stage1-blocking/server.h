@@ -10,8 +10,8 @@
  * deadlines (keep_time), and main, which waits for signals and never takes the
  * chat's lock, so that a stop gets through whoever stalls.
  *
- * Locks: `chat_lock` for the chat and all sessions, held across sends; the
- * table's own, never. Order: the chat's before the table's.
+ * Locks: `chat_lock` for the chat and all sessions, held across sends that
+ * wait; the table's own, never. Order: the chat's before the table's.
  */
 #ifndef RINGCHAT_STAGE1_SERVER_H
 #define RINGCHAT_STAGE1_SERVER_H
@@ -36,10 +36,13 @@ struct server {
     /* Set by the others, read by main. */
     atomic_bool draining;                 /* every session has been told */
     _Atomic(struct connection *) sending; /* whose send is under way */
+    atomic_uint sends;                    /* how many there have been */
+    _Atomic uint64_t drain_by_ns;         /* CLOCK_MONOTONIC */
     /* Under chat_lock. */
     pthread_mutex_t chat_lock;
     struct chat *chat;
-    uint64_t clock_until_ns; /* until when keep_time sleeps */
+    uint64_t clock_until_ns; /* until when keep_time sleeps, chat's time */
+    uint64_t stalled_ns;     /* how far the chat's time is behind */
 };
 
 /* ---- server.c ---- */
@@ -68,6 +71,10 @@ struct acceptor {
     pthread_t thread;
     int spare_fd; /* given up to refuse somebody when there is no other */
 };
+
+/* Says `server-full` to a connection that cannot be served, without waiting.
+ * The descriptor stays the caller's. */
+void turn_away(int fd, enum dialect);
 
 /* Starts the listener's thread; 0 or -errno. */
 int acceptor_start(struct acceptor *, struct server *, struct listener *);

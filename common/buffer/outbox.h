@@ -15,8 +15,8 @@ struct outbox {
     uint64_t bytes; /* queued and not taken */
 };
 
-/* Room for a record of `length` bytes, to be written before outbox_commit;
- * NULL without memory. */
+/* Room for a record of `length` bytes, which must be written and committed
+ * before the next call; NULL without memory. */
 unsigned char *outbox_reserve(struct outbox *, struct segment_store *,
                               uint32_t length);
 void outbox_commit(struct outbox *, uint32_t length);

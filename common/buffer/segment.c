@@ -301,6 +301,11 @@ void span_advance(struct span *span, struct segment_store *store, size_t length)
     }
 }
 
+bool span_is_detached(const struct span *span)
+{
+    return span->segment && span->segment->detached;
+}
+
 void span_drop(struct span *span, struct segment_store *store)
 {
     if (span->segment)

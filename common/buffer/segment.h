@@ -118,6 +118,9 @@ int span_vectors(const struct span *, struct iovec *, int max);
 /* `length` bytes are gone; releases the holds of segments passed. */
 void span_advance(struct span *, struct segment_store *, size_t length);
 
+/* Whether it holds bytes that are out of their log. */
+bool span_is_detached(const struct span *);
+
 /* Gives up what is left. */
 void span_drop(struct span *, struct segment_store *);
 

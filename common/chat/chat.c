@@ -69,12 +69,34 @@ static void expire_timers(struct chat *chat)
     }
 }
 
+/*
+ * When memory runs short, segments that are out of their logs and alive only
+ * for somebody who takes no bytes are the first to go: their holders are closed
+ * before anybody else notices.
+ */
+static void relieve_memory(struct chat *chat)
+{
+    uint64_t limit = chat->config.memory_bytes_max;
+
+    if (chat->segments.detached_bytes == 0 ||
+        chat->budget.used_bytes < limit - limit / 8)
+        return;
+    for (uint32_t i = 0; i < chat->timers.count; i++) {
+        struct session *session = chat->timers.heap[i].session;
+
+        if (!session->span_outbox && span_is_detached(&session->span))
+            session_abandon(session, ENDING_NO_MEMORY);
+    }
+}
+
 void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
 {
     if (chat->started_ns == 0)
         chat->started_ns = mono_ns;
     chat->now_ns = mono_ns;
     chat->wall_us = wall_us;
+    chat->appended_bytes = 0;
+    relieve_memory(chat);
     expire_timers(chat);
     meters_expire(chat);
 }
@@ -191,12 +213,12 @@ static void session_stop(struct session *session)
     ready_add(session);
 }
 
-void chat_shutdown(struct chat *chat)
+void chat_shutdown(struct chat *chat, uint64_t within_ns)
 {
     struct timers *timers = &chat->timers;
 
     chat->stopping = true;
-    chat->stop_by_ns = chat->now_ns + chat->config.drain_timeout_ns + 1;
+    chat->stop_by_ns = chat->now_ns + within_ns + 1;
     /* The heap is where every session is. Stopping one moves its deadline
      * earlier, which moves only its parents, and those have been stopped. */
     for (uint32_t i = 0; i < timers->count; i++)

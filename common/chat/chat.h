@@ -79,7 +79,7 @@ enum verdict {
 enum reason {
     REASON_ENDED,        /* session_pending said SESSION_END */
     REASON_RESET,        /* the connection failed */
-    REASON_SEND_TIMEOUT, /* the peer took nothing for --send-timeout */
+    REASON_SEND_TIMEOUT, /* the peer did not take a span in --send-timeout */
 };
 
 /* What session_pending says besides a count of vectors. */
@@ -112,9 +112,9 @@ uint64_t chat_deadline(const struct chat *);
  * closed; NULL when the turn is over. */
 struct session *chat_next_ready(struct chat *);
 
-/* Begins to stop: every session is sent what it is due and told `shutdown`, for
- * at most the drain timeout. Sessions opened later are refused. */
-void chat_shutdown(struct chat *);
+/* Begins to stop: every session is sent what it is due and told `shutdown`, all
+ * of it in at most `within_ns`. Sessions opened later are refused. */
+void chat_shutdown(struct chat *, uint64_t within_ns);
 
 /* Logs the server's metrics as the event `metrics`. */
 void chat_log_metrics(struct chat *);
@@ -137,7 +137,7 @@ enum verdict session_receive(struct session *, const void *bytes,
 void session_eof(struct session *);
 
 /*
- * What to send now, in at most `max` (1 or more) vectors that stay valid until
+ * What to send now, in at most `max` (2 or more) vectors that stay valid until
  * as many bytes have been said to be sent. Returns their number, 0 for nothing,
  * SESSION_SHUT (once) or SESSION_END.
  */
@@ -158,6 +158,10 @@ void session_close(struct session *, enum reason);
 void session_free(struct session *);
 
 bool session_paused(const struct session *);
+
+/* Whether the peer took less than it was offered. */
+bool session_blocked(const struct session *);
+
 void *session_user(const struct session *);
 
 #endif

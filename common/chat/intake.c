@@ -4,7 +4,9 @@
  * A session is paused, and not read from, while one of these holds:
  *   - it is over its rate (delay, never loss);
  *   - it does not read the replies it asks for;
- *   - it has left more rooms than it has been sent the rest of.
+ *   - it has left more rooms than it has been sent the rest of;
+ *   - this turn has appended half a room window: members that read promptly are
+ *     to be sent that before more comes, or they would fall out of the window.
  * What had arrived by then waits in the inbox. Deadlines on what the peer must
  * send stand still meanwhile.
  */
@@ -61,9 +63,16 @@ static void rate_count(struct session *session)
 
 /* ---- Parsing ------------------------------------------------------------ */
 
+/* Whether more may only be said in the next turn. */
+static bool turn_is_full(const struct chat *chat)
+{
+    return chat->appended_bytes > chat->config.room_window_bytes / 2;
+}
+
 static bool must_wait(const struct session *session)
 {
-    return session_unread(session) > REPLIES_UNREAD_MAX ||
+    return turn_is_full(session->chat) ||
+           session_unread(session) > REPLIES_UNREAD_MAX ||
            session->leaving_count >= LEAVING_MAX ||
            session_rate_until(session) > 0;
 }
@@ -158,13 +167,16 @@ static void parse_end(struct session *session)
 
 /* ---- Pausing ------------------------------------------------------------ */
 
-/* When to look again: what is not the rate's doing ends by session_sent. */
+/* When to look again: in the next turn, when the rate says so, or when
+ * session_sent finds that replies have been read. */
 static void wait_on(struct session *session)
 {
     struct chat *chat = session->chat;
     uint64_t until_ns = session_rate_until(session);
 
-    session->until_ns = until_ns > 0 ? until_ns : UINT64_MAX;
+    if (until_ns == 0)
+        until_ns = turn_is_full(chat) ? chat->now_ns + 1 : UINT64_MAX;
+    session->until_ns = until_ns;
     timers_advance(&chat->timers, session, session_deadline(session));
 }
 

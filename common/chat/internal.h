@@ -182,6 +182,7 @@ struct chat {
     struct timers timers;
     struct metrics metrics;
     uint32_t blocked;
+    uint64_t appended_bytes; /* to rooms, in this turn */
     struct meter *meters_first, *meters_last;
 };
 
@@ -309,9 +310,9 @@ struct room *room_find(struct chat *, struct slice name);
 bool room_add(struct chat *, struct room *);
 void room_remove(struct chat *, struct room *);
 
-/* Counts one more session of the address; NULL without memory, or with `*full`
- * if it has as many as it may. */
-struct address *address_enter(struct chat *, const uint8_t key[16], bool *full);
+/* Counts one more session of the address; NULL if it has as many as it may, or
+ * without memory. */
+struct address *address_enter(struct chat *, const uint8_t key[16]);
 void address_leave(struct chat *, struct address *);
 
 /* ---- command.c ---- */

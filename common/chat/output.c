@@ -29,7 +29,8 @@ void session_tell(struct session *session, const struct event *event)
     assert(end == out + length);
     (void)end;
     outbox_commit(&session->outbox, length);
-    ready_add(session);
+    if (!session->blocked)
+        ready_add(session);
 }
 
 void session_reply(struct session *session, struct slice text)
@@ -269,24 +270,35 @@ static int session_finish(struct session *session)
     return session->state == SESSION_ENDED ? SESSION_END : 0;
 }
 
-int session_pending(struct session *session, struct iovec *vectors, int max)
+/* Takes the next span. What a paused session waits for may go without a byte
+ * (the rest of a room that it has left were notices that it missed). */
+static void take_next(struct session *session)
 {
-    bool begun = session->span.segment;
+    struct chat *chat = session->chat;
 
-    if (session->state == SESSION_ENDED)
-        return SESSION_END;
-    if (!begun)
+    session_take(session);
+    if (!session->span.segment && session->paused) {
+        session_resume(session);
         session_take(session);
+    }
     if (!session->span.segment && session->state == SESSION_DRAINING &&
         session->ending != ENDING_EOF)
         last_word(session);
     if (!session->span.segment)
+        return;
+    session->progress_ns = chat->now_ns;
+    timers_advance(&chat->timers, session, session_deadline(session));
+}
+
+int session_pending(struct session *session, struct iovec *vectors, int max)
+{
+    assert(max >= 2); /* or what is offered is not what session_sent expects */
+    if (session->state == SESSION_ENDED)
+        return SESSION_END;
+    if (!session->span.segment)
+        take_next(session);
+    if (!session->span.segment)
         return session_finish(session);
-    if (!begun) {
-        session->progress_ns = session->chat->now_ns;
-        timers_advance(&session->chat->timers, session,
-                       session_deadline(session));
-    }
     return span_vectors(&session->span, vectors, max);
 }
 

@@ -118,16 +118,13 @@ static struct address *address_create(struct chat *chat, const uint8_t key[16],
     return NULL;
 }
 
-struct address *address_enter(struct chat *chat, const uint8_t key[16],
-                              bool *full)
+struct address *address_enter(struct chat *chat, const uint8_t key[16])
 {
     unsigned hash = hash_bytes(chat, key, 16);
     struct address *address;
 
     HASH_FIND_BYHASHVALUE(by_key, chat->addresses, key, 16, hash, address);
-    *full =
-        address && address->sessions >= chat->config.sessions_per_address_max;
-    if (*full)
+    if (address && address->sessions >= chat->config.sessions_per_address_max)
         return NULL;
     if (!address)
         address = address_create(chat, key, hash);

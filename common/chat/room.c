@@ -4,8 +4,9 @@
  *   R1  a room is registered under its name while it has a member that is not
  *       leaving; its memory lives until its last reader has been sent its end.
  *   R2  a lane exists while it has a reader.
- *   R3  a room with a reader that has news and that nobody has looked at since
- *       is on the ready list: unvisited > 0 implies ready.
+ *   R3  every reader that has news, takes bytes and is not on the ready list
+ *       itself is among the `unvisited` ones from `sweep` on; and while there
+ *       are any of those the room is on the ready list.
  */
 #include "common/chat/internal.h"
 #include "common/wire/name.h"
@@ -79,11 +80,17 @@ static void lane_append(struct chat *chat, struct lane *lane,
 bool room_post(struct chat *chat, struct room *room, const struct event *event,
                enum record_kind kind)
 {
+    uint32_t largest = 0;
+
     for (enum encoding e = 0; e < ENCODINGS; e++) {
-        if (room->lanes[e] && !lane_make_room(chat, room->lanes[e],
-                                              (uint32_t)wire_size(e, event)))
+        uint32_t length = (uint32_t)wire_size(e, event);
+
+        if (room->lanes[e] && !lane_make_room(chat, room->lanes[e], length))
             return false;
+        if (length > largest)
+            largest = length;
     }
+    chat->appended_bytes += largest;
     for (enum encoding e = 0; e < ENCODINGS; e++) {
         if (room->lanes[e])
             lane_append(chat, room->lanes[e], e, event, kind);
@@ -279,6 +286,8 @@ static void membership_enter(struct membership *membership, struct room *room,
     session->room_count++;
     room->members++;
     room->readers++;
+    if (room->unvisited > 0)
+        room->unvisited++; /* R3: it may stand between others in the arc */
 }
 
 struct membership *room_join(struct session *session, struct slice name)
@@ -314,6 +323,7 @@ end_room:
     return NULL;
 }
 
+/* A notice that finds no memory is lost: somebody who leaves cannot be kept. */
 void room_leave(struct membership *membership)
 {
     struct session *session = membership->session;

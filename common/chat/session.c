@@ -92,20 +92,28 @@ static void session_destroy(struct session *session)
     pool_free(&chat->sessions_pool, session);
 }
 
+/* Counts the session for its address; false if that has as many as it may, or
+ * without memory to count. */
+static bool count_address(struct session *session, const struct peer *peer)
+{
+    struct chat *chat = session->chat;
+
+    if (!peer->counted || chat->config.sessions_per_address_max == 0)
+        return true;
+    session->address = address_enter(chat, peer->address);
+    return session->address;
+}
+
 /* Why the chat takes no further session of this peer; ERROR_NONE if it does,
  * and then it is counted. */
 static enum error_code admit(struct session *session, const struct peer *peer)
 {
     struct chat *chat = session->chat;
-    bool full = false;
 
     if (chat->stopping)
         return ERROR_SHUTDOWN;
-    if (chat->sessions >= chat->config.sessions_max)
-        return ERROR_SERVER_FULL;
-    if (peer->counted && chat->config.sessions_per_address_max > 0)
-        session->address = address_enter(chat, peer->address, &full);
-    if (full)
+    if (chat->sessions >= chat->config.sessions_max ||
+        !count_address(session, peer))
         return ERROR_SERVER_FULL;
     chat->sessions++;
     return ERROR_NONE;
@@ -202,6 +210,18 @@ struct session *session_open(struct chat *chat, enum dialect dialect,
 
 /* ---- Ending ------------------------------------------------------------- */
 
+/* Nobody finds the session any more, and its rooms see it leave. */
+static void depart(struct session *session)
+{
+    if (session->by_nick.tbl)
+        nick_remove(session);
+    for (struct membership *m = session->memberships, *next; m; m = next) {
+        next = m->sibling;
+        if (!m->leaving)
+            room_leave(m);
+    }
+}
+
 void session_drain(struct session *session, enum ending ending)
 {
     struct chat *chat = session->chat;
@@ -214,13 +234,9 @@ void session_drain(struct session *session, enum ending ending)
     session->until_ns = ending == ENDING_ERROR
                             ? chat->now_ns + chat->config.drain_timeout_ns + 1
                             : UINT64_MAX;
-    if (session->by_nick.tbl)
-        nick_remove(session);
-    for (struct membership *m = session->memberships, *next; m; m = next) {
-        next = m->sibling;
-        if (!m->leaving)
-            room_leave(m);
-    }
+    if (chat->stopping && session->until_ns > chat->stop_by_ns)
+        session->until_ns = chat->stop_by_ns;
+    depart(session);
     timers_advance(&chat->timers, session, session_deadline(session));
     ready_add(session);
 }
@@ -321,10 +337,9 @@ void session_close(struct session *session, enum reason reason)
     if (session->state == SESSION_OPEN)
         session_drain(session, ENDING_NONE);
     session->state = SESSION_ENDED;
+    depart(session); /* from OPEN it was abandoned, still in its rooms */
     while (session->memberships)
         membership_finish(session->memberships);
-    if (session->by_nick.tbl)
-        nick_remove(session);
     if (session->blocked)
         chat->blocked--;
     session->blocked = false;
@@ -404,6 +419,11 @@ void session_expire(struct session *session)
 bool session_paused(const struct session *session)
 {
     return session->paused;
+}
+
+bool session_blocked(const struct session *session)
+{
+    return session->blocked;
 }
 
 void *session_user(const struct session *session)

@@ -12,7 +12,8 @@ void build_slice(struct builder *builder, struct slice text)
     size_t room = sizeof(builder->bytes) - builder->length;
     size_t length = text.length < room ? text.length : room;
 
-    memcpy(builder->bytes + builder->length, text.bytes, length);
+    if (length > 0) /* else there may be no bytes at all */
+        memcpy(builder->bytes + builder->length, text.bytes, length);
     builder->length += length;
 }
 

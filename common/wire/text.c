@@ -14,19 +14,27 @@
 
 #include <string.h>
 
+/* Longer than any method of the HTTP registry. */
+#define METHOD_BYTES_MAX 32
+
 /* A whole line, and a CR that may belong to its end. */
 static size_t line_bytes_with_cr(const struct wire_limits *limits)
 {
     return (size_t)limits->line_bytes_max + 1;
 }
 
+/* Registered methods are upper case, some with a hyphen (RFC 9110, section 9;
+ * RFC 3253). */
+static bool is_method_byte(char c)
+{
+    return (c >= 'A' && c <= 'Z') || c == '-';
+}
+
 static size_t method_length(struct slice line)
 {
     size_t at = 0;
 
-    while (at < line.length && ((line.bytes[at] >= 'A' && //
-                                 line.bytes[at] <= 'Z') ||
-                                line.bytes[at] == '-'))
+    while (at < line.length && is_method_byte(line.bytes[at]))
         at++;
     return at;
 }
@@ -55,6 +63,35 @@ static bool is_http_request(struct slice line)
         return false;
     return !memchr(line.bytes + method + 1, ' ',
                    (size_t)(end - line.bytes) - method - 1);
+}
+
+/*
+ * Whether a line that is too long, `more` after the tail, begins like an HTTP
+ * request: with a method and a path. It must not be taken for a line of chat,
+ * for then its headers would be.
+ */
+static bool begins_http_request(const struct decoder *decoder,
+                                const struct wire_limits *limits,
+                                const unsigned char *more, size_t length)
+{
+    char start[METHOD_BYTES_MAX + 2];
+    struct slice line = {start, 0};
+    size_t most = line_bytes_with_cr(limits);
+    size_t method;
+
+    if (most > sizeof(start))
+        most = sizeof(start);
+    while (line.length < most && line.length < decoder->tail_length) {
+        start[line.length] = (char)decoder->tail[line.length];
+        line.length++;
+    }
+    while (line.length < most && length > 0) {
+        start[line.length++] = (char)*more++;
+        length--;
+    }
+    method = method_length(line);
+    return method > 0 && method + 2 <= line.length && start[method] == ' ' &&
+           start[method + 1] == '/';
 }
 
 static enum wire_outcome invalid(enum error_code code, enum error_code *error)
@@ -95,18 +132,19 @@ static struct slice without_cr(const unsigned char *bytes, size_t length)
     return (struct slice){(const char *)bytes, length};
 }
 
-static bool too_long(struct slice line, const struct wire_limits *limits)
-{
-    return line.length > limits->line_bytes_max;
-}
-
+/* `bytes` are what there is of the line after the tail. */
 static enum wire_outcome line_too_long(struct decoder *decoder,
                                        struct budget *budget,
-                                       enum error_code *error)
+                                       const struct wire_limits *limits,
+                                       const unsigned char *bytes,
+                                       size_t length, enum error_code *error)
 {
+    bool http = !decoder->greeted &&
+                begins_http_request(decoder, limits, bytes, length);
+
     tail_release(decoder, budget);
     decoder->greeted = true;
-    return invalid(ERROR_LINE_TOO_LONG, error);
+    return invalid(http ? ERROR_WRONG_PROTOCOL : ERROR_LINE_TOO_LONG, error);
 }
 
 /* The end of the line has not come: its beginning waits in the tail. */
@@ -123,7 +161,7 @@ static enum wire_outcome keep_tail(struct decoder *decoder,
         return WIRE_PARTIAL;
     if (whole > most || (whole == most && bytes[length - 1] != '\r')) {
         decoder->skipping = true;
-        return line_too_long(decoder, budget, error);
+        return line_too_long(decoder, budget, limits, bytes, length, error);
     }
     if (!tail_append(decoder, budget, bytes, length, most))
         return invalid(ERROR_INTERNAL, error);
@@ -137,18 +175,19 @@ finish_line(struct decoder *decoder, struct budget *budget,
             size_t length, struct request *request, enum error_code *error)
 {
     struct slice line = without_cr(bytes, length);
+    size_t most = line_bytes_with_cr(limits);
 
+    if (decoder->tail_length + length > most)
+        return line_too_long(decoder, budget, limits, bytes, length, error);
     if (decoder->tail_length > 0) {
-        if (decoder->tail_length + length > line_bytes_with_cr(limits))
-            return line_too_long(decoder, budget, error);
-        if (!tail_append(decoder, budget, bytes, length,
-                         line_bytes_with_cr(limits)))
+        if (!tail_append(decoder, budget, bytes, length, most))
             return invalid(ERROR_INTERNAL, error);
         decoder->spent = true;
         line = without_cr(decoder->tail, decoder->tail_length);
+        length = 0;
     }
-    if (too_long(line, limits))
-        return line_too_long(decoder, budget, error);
+    if (line.length > limits->line_bytes_max)
+        return line_too_long(decoder, budget, limits, bytes, length, error);
     return line_decode(decoder, line, request, error);
 }
 
@@ -203,7 +242,7 @@ enum wire_outcome text_decode_end(struct decoder *decoder,
     if (decoder->tail_length == 0)
         return WIRE_PARTIAL;
     decoder->spent = true;
-    if (too_long(line, limits))
+    if (line.length > limits->line_bytes_max)
         return invalid(ERROR_LINE_TOO_LONG, error);
     return line_decode(decoder, line, request, error);
 }
@@ -218,6 +257,8 @@ struct pieces {
 
 static void add(struct pieces *pieces, struct slice piece)
 {
+    if (piece.length == 0)
+        return; /* there may be no memory at all, which memcpy must not see */
     pieces->piece[pieces->count++] = piece;
 }
 
@@ -242,9 +283,8 @@ static void add_error(struct pieces *pieces, const struct event *event)
 {
     add(pieces, SLICE("! "));
     add(pieces, slice_of(error_name(event->code)));
-    if (event->text.length == 0)
-        return;
-    add(pieces, SLICE(" "));
+    if (event->text.length > 0)
+        add(pieces, SLICE(" "));
     add(pieces, event->text);
 }
 
@@ -341,9 +381,7 @@ unsigned char *text_encode(const struct event *event, unsigned char *out)
     struct pieces pieces;
 
     pieces_of(event, &pieces);
-    for (size_t i = 0; i < pieces.count; i++) {
-        memcpy(out, pieces.piece[i].bytes, pieces.piece[i].length);
-        out += pieces.piece[i].length;
-    }
+    for (size_t i = 0; i < pieces.count; i++)
+        out = mempcpy(out, pieces.piece[i].bytes, pieces.piece[i].length);
     return out;
 }
