@@ -1,0 +1,31 @@
+"""What each stage can do: the one table that all tests are generated from.
+
+The table is strict. A test marked `capability("x")` must pass at a stage for
+which x is True and must fail at one for which it is False: a stage that begins
+to pass breaks the build until the table says so.
+"""
+
+STAGES = {
+    1: "stage1-blocking",
+}
+
+# A test of a dialect that a stage lacks cannot be asked of it, so it is not
+# generated; that the stage refuses such a listener is.
+DIALECTS = {
+    1: ("text",),
+}
+ALL_DIALECTS = ("text", "frame", "secure")
+
+# The option that bounds how long a reader may stall.
+STALL_OPTION = {
+    1: "--send-timeout",
+}
+
+CAPABILITIES = {
+    # A member that does not read slows no other.
+    "stalled_reader_harmless": {1: False},
+    # A member too far behind is told how many messages it missed.
+    "lag_is_told": {1: False},
+    # A private message to one that does not read is refused, not waited for.
+    "receiver_busy": {1: False},
+}

@@ -1,0 +1,181 @@
+"""Options, and the fixtures from which every test gets its server.
+
+Tests are parametrised by stage and address family: `-k unix` takes those over
+Unix sockets, `--stage 1` those of a stage.
+"""
+
+import resource
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from capabilities import ALL_DIALECTS, CAPABILITIES, DIALECTS, STAGES
+from server import Server
+from timing import SLOW, WAIT
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FAMILIES = ("tcp4", "tcp6", "unix")
+TEST_SECONDS = 60 * SLOW
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("ringchat")
+    group.addoption(
+        "--build-dir",
+        default="build",
+        help="folder with the programs, relative to the repository",
+    )
+    group.addoption(
+        "--stage",
+        type=int,
+        action="append",
+        choices=list(STAGES),
+        help="test this stage only; repeatable",
+    )
+
+
+def selected_stages(config):
+    return config.getoption("--stage") or list(STAGES)
+
+
+def program_path(config, stage):
+    return REPOSITORY / config.getoption("--build-dir") / STAGES[stage]
+
+
+def pytest_sessionstart(session):
+    for stage in selected_stages(session.config):
+        program = program_path(session.config, stage)
+        if not program.exists():
+            raise pytest.UsageError(f"{program} is missing: run make first")
+    # A thousand clients are a thousand descriptors of this process.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+# --- which tests there are
+
+
+def mark_arguments(metafunc, name, default):
+    mark = metafunc.definition.get_closest_marker(name)
+    return mark.args if mark else default
+
+
+def pytest_generate_tests(metafunc):
+    stages = [
+        stage
+        for stage in selected_stages(metafunc.config)
+        if stage in mark_arguments(metafunc, "stages", STAGES)
+    ]
+    if "absent_dialect" in metafunc.fixturenames:
+        pairs = [
+            pytest.param(stage, dialect, id=f"stage{stage}-{dialect}")
+            for stage in stages
+            for dialect in ALL_DIALECTS
+            if dialect not in DIALECTS[stage]
+        ]
+        metafunc.parametrize("stage, absent_dialect", pairs)
+    elif "stage" in metafunc.fixturenames:
+        ids = [f"stage{stage}" for stage in stages]
+        metafunc.parametrize("stage", stages, ids=ids)
+    if "family" in metafunc.fixturenames:
+        families = mark_arguments(metafunc, "families", FAMILIES)
+        metafunc.parametrize("family", families)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+        for mark in item.iter_markers("capability"):
+            stage = item.callspec.params["stage"]
+            if not CAPABILITIES[mark.args[0]][stage]:
+                item.add_marker(must_fail(stage, mark.args[0]))
+
+
+def must_fail(stage, capability):
+    return pytest.mark.xfail(
+        raises=AssertionError,
+        strict=True,
+        reason=f"{STAGES[stage]} now passes {capability}: "
+        "update capabilities.py",
+    )
+
+
+# --- what they are given
+
+
+@pytest.fixture
+def folder():
+    """An empty folder with a path short enough for a Unix socket."""
+    with tempfile.TemporaryDirectory(prefix="ringchat-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def program(stage, pytestconfig):
+    return program_path(pytestconfig, stage)
+
+
+@pytest.fixture
+def sanitized(program):
+    """Whether the program is a sanitizer build, whose memory is not its own."""
+    code = program.read_bytes()
+    return b"__asan_init" in code or b"__tsan_init" in code
+
+
+@pytest.fixture
+def run(program):
+    """Runs the program to its end; for starts that are to fail."""
+
+    def run_program(*options):
+        return subprocess.run(
+            [program, *options],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=WAIT,
+        )
+
+    return run_program
+
+
+@pytest.fixture
+def url(family, folder):
+    """What to listen on: a free port or a path of the test's own."""
+    return {
+        "tcp4": "text://127.0.0.1:0",
+        "tcp6": "text://[::1]:0",
+        "unix": f"text+unix://{folder}/socket",
+    }[family]
+
+
+@pytest.fixture
+def launch(program):
+    """Starts the program with just these options; ends it after the test."""
+    with ExitStack() as servers:
+
+        def launch_server(*options, wrapper=(), umask=-1):
+            server = Server([*wrapper, program, *options], umask)
+            servers.callback(server.dismiss)
+            server.wait_event("ready")
+            return server
+
+        yield launch_server
+
+
+@pytest.fixture
+def start(launch, url):
+    """Starts a server of the family at hand with further options."""
+
+    def start_server(*options, **how):
+        return launch("--listen", url, *options, **how)
+
+    return start_server
+
+
+@pytest.fixture
+def server(start):
+    """A server with nothing but its defaults."""
+    return start()

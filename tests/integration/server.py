@@ -1,0 +1,156 @@
+"""A real server process: started, awaited, talked to, stopped, judged."""
+
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from client import WELCOME, TextClient
+from timing import WAIT, Expired, until
+
+LOGFMT_FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
+SANITIZER = re.compile(
+    rb"(Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer"
+    rb"|runtime error:"
+)
+
+
+class ServerFault(Exception):
+    """The server did what no server may do. Not an AssertionError: a test
+    that is expected to fail must not fail by this."""
+
+
+def parse_event(line):
+    """The fields of a log line, logfmt or JSON; none if it is neither."""
+    text = line.decode(errors="replace").rstrip("\n")
+    if text.startswith("{"):
+        return json.loads(text)
+    return {
+        key: value.strip('"') for key, value in LOGFMT_FIELD.findall(text)
+    }
+
+
+class Server:
+    def __init__(self, command, umask=-1):
+        self.log = []
+        self.events = []
+        self._clients = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._judged = False
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            umask=umask,
+        )
+        self.pid = self.process.pid
+        self._collector = threading.Thread(target=self._collect)
+        self._collector.start()
+
+    @property
+    def urls(self):
+        """Where it really listens, in the order of its options."""
+        with self._changed:
+            return [
+                event["url"]
+                for event in self.events
+                if event.get("event") == "listening"
+            ]
+
+    # --- clients
+
+    def open(self, url=None, **socket_options):
+        """A client that has not read anything yet."""
+        client = TextClient(url or self.urls[0], **socket_options)
+        self._clients.append(client)
+        return client
+
+    def connect(self, url=None, **socket_options):
+        """A client that has been welcomed."""
+        client = self.open(url, **socket_options)
+        client.expect_welcome()
+        return client
+
+    def person(self, nick, *rooms, **socket_options):
+        """A client with a nick that has joined the rooms."""
+        client = self.connect(**socket_options)
+        client.become(nick)
+        for room in rooms:
+            client.join(room)
+        return client
+
+    def wait_for_room(self):
+        """New clients are welcomed again, as soon as there is room."""
+
+        def welcomed():
+            client = self.open()
+            line = client.reply()
+            client.close()
+            return WELCOME.fullmatch(line)
+
+        until(welcomed, "a client is welcomed again")
+
+    # --- log
+
+    def wait_event(self, name, **fields):
+        """The first log event of that name with these fields."""
+        wanted = {"event": name, **fields}
+        deadline = time.monotonic() + WAIT
+        with self._changed:
+            while True:
+                for event in self.events:
+                    if wanted.items() <= event.items():
+                        return event
+                if self._ended:
+                    raise ServerFault(f"ended without {wanted}: {self.log}")
+                if not self._changed.wait(deadline - time.monotonic()):
+                    raise Expired(f"no event {wanted} in {self.log[-20:]}")
+
+    def _collect(self):
+        for line in self.process.stderr:
+            with self._changed:
+                self.log.append(line)
+                self.events.append(parse_event(line))
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    # --- end
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self, seconds=WAIT):
+        """Waits for the process to end by itself; returns its status."""
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Expired(f"still running after {seconds:g} s: {self.log}")
+        self._judged = True
+        self._collector.join()
+        if SANITIZER.search(b"".join(self.log)):
+            raise ServerFault(b"".join(self.log).decode(errors="replace"))
+        return status
+
+    def dismiss(self):
+        """Ends the server if the test has not. It has to go quietly."""
+        for client in self._clients:
+            client.close()
+        print(b"".join(self.log[-50:]).decode(errors="replace"))
+        if self._judged:
+            return
+        self.signal(signal.SIGTERM)
+        try:
+            status = self.wait_exit()
+        except Expired as expired:
+            self.process.kill()
+            self.process.wait()
+            self._collector.join()
+            raise ServerFault("had to be killed") from expired
+        if status != 0:
+            raise ServerFault(f"exit status {status}: {self.log}")

@@ -1,0 +1,33 @@
+"""How a reader is made to stall: by more than any socket buffer holds."""
+
+from timing import PATIENCE, Expired
+
+# With its number in front, near the longest line there may be.
+LINE = "x" * 4000
+# So much is said before it is listened to: less than a socket buffer holds.
+BATCH = 20
+# 8 MB, twice what Linux lets a TCP socket hold unasked (tcp_wmem).
+FLOOD = 2000
+# One who stalls has a small buffer, so that it stalls soon.
+STALLED = {"receive_buffer": 65536}
+
+
+def flood(speaker, room, listeners=(), patience=PATIENCE):
+    """Says much in a room, and hears it there. Returns how many messages."""
+    for first in range(0, FLOOD, BATCH):
+        lines = [f"{first + n} {LINE}" for n in range(BATCH)]
+        speaker.say(*lines)
+        for member in (speaker, *listeners):
+            heard = member.hear_messages(room, BATCH, patience)
+            assert heard == [f"{speaker.nick}: {line}" for line in lines]
+    return FLOOD
+
+
+def stall(server):
+    """Brings the server to hold output for bob, who does not read it."""
+    server.person("bob", "den", **STALLED)
+    alice = server.person("alice", "den")
+    try:
+        flood(alice, "den", patience=PATIENCE / 2)
+    except Expired:
+        pass  # bob stalls all of the server, not only himself

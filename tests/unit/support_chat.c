@@ -1,0 +1,607 @@
+/*
+ * The engine of support_chat.h.
+ */
+#include "tests/unit/support_chat.h"
+
+#include "tests/unit/support_chat_check.h"
+#include "tests/unit/support_random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define BYTES_MIN 4096
+#define LINE_BYTES 16384
+#define TURNS_MAX 2000000
+
+struct engine engine;
+
+static struct rng session_random;
+
+/* ---- Bytes --------------------------------------------------------------- */
+
+static void bytes_grow(struct bytes *bytes, size_t needed)
+{
+    size_t capacity = bytes->capacity ? bytes->capacity : BYTES_MIN;
+    void *data;
+
+    while (capacity < needed)
+        capacity *= 2;
+    if (bytes->data)
+        data = mremap(bytes->data, bytes->capacity, capacity, MREMAP_MAYMOVE);
+    else
+        data = mmap(NULL, capacity, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED)
+        abort();
+    bytes->data = data;
+    bytes->capacity = capacity;
+}
+
+void bytes_append(struct bytes *bytes, const void *from, size_t length)
+{
+    if (bytes->length + length > bytes->capacity)
+        bytes_grow(bytes, bytes->length + length);
+    if (length > 0)
+        memcpy(bytes->data + bytes->length, from, length);
+    bytes->length += length;
+}
+
+void bytes_release(struct bytes *bytes)
+{
+    if (bytes->data)
+        munmap(bytes->data, bytes->capacity);
+    *bytes = (struct bytes){0};
+}
+
+/* ---- What the chat is given --------------------------------------------- */
+
+static void give_random(void *bytes, size_t length)
+{
+    unsigned char *out = bytes;
+
+    for (size_t i = 0; i < length; i++)
+        out[i] = (unsigned char)rng_next(&session_random);
+}
+
+static void give_link(void *user, struct link_sample *sample)
+{
+    *sample = ((const struct client *)user)->link;
+}
+
+static void keep_log(enum log_level level, const char *event,
+                     const struct log_field *fields, size_t count)
+{
+    (void)level;
+    bytes_append(&engine.log, event, strlen(event));
+    for (size_t i = 0; i < count; i++) {
+        char number[24];
+
+        bytes_append(&engine.log, " ", 1);
+        bytes_append(&engine.log, fields[i].key, strlen(fields[i].key));
+        bytes_append(&engine.log, "=", 1);
+        if (fields[i].kind == LOG_TEXT) {
+            bytes_append(&engine.log, fields[i].text, fields[i].length);
+            continue;
+        }
+        (void)snprintf(number, sizeof(number), "%llu",
+                       (unsigned long long)fields[i].number);
+        bytes_append(&engine.log, number, strlen(number));
+    }
+    bytes_append(&engine.log, "\n", 1);
+}
+
+size_t engine_logged(const char *text)
+{
+    const char *at = engine.log.data;
+    size_t left = engine.log.length;
+    size_t count = 0;
+
+    while (left > 0 && (at = memmem(at, left, text, strlen(text)))) {
+        count++;
+        at++;
+        left = (size_t)(engine.log.data + engine.log.length - at);
+    }
+    return count;
+}
+
+/* ---- A send ------------------------------------------------------------- */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What is being sent has not moved or changed since it was offered. */
+static void flight_verify(const struct client *client)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < client->flying_count; i++) {
+        assert_memory_equal(client->flight.data + at,
+                            client->flying[i].iov_base,
+                            client->flying[i].iov_len);
+        at += client->flying[i].iov_len;
+    }
+    assert_int_equal(at, client->flight.length);
+}
+
+static void flight_begin(struct client *client, int count)
+{
+    client->flying_count = count;
+    client->flight.length = 0;
+    for (int i = 0; i < count; i++) {
+        assert_true(client->flying[i].iov_len > 0);
+        bytes_append(&client->flight, client->flying[i].iov_base,
+                     client->flying[i].iov_len);
+    }
+    assert_true(client->flight.length <= SPAN_BYTES_MAX);
+}
+
+static void flight_end(struct client *client)
+{
+    size_t offered = client->flight.length;
+    size_t taken = smaller(offered, client->send_max);
+
+    if (taken > client->takes)
+        taken = (size_t)client->takes;
+    flight_verify(client);
+    client->flying_count = 0;
+    bytes_append(&client->out, client->flight.data, taken);
+    if (client->takes != TAKES_ALL)
+        client->takes -= taken;
+    client->blocked = taken < offered;
+    session_sent(client->session, taken);
+}
+
+static void client_close(struct client *client, enum reason reason)
+{
+    struct session *session = client->session;
+
+    client->drained = reason == REASON_ENDED && is_drained(session);
+    session_close(session, reason);
+    client->session = NULL;
+    client->closed = true;
+    if (client->flying_count > 0)
+        client->dying = session;
+    else
+        session_free(session);
+}
+
+static void client_flush(struct client *client)
+{
+    int count;
+
+    if (client->flying_count > 0)
+        return;
+    count = session_pending(client->session, client->flying, 2);
+    if (count > 0) {
+        flight_begin(client, count);
+        if (!client->completes_late)
+            flight_end(client);
+    } else if (count == SESSION_SHUT) {
+        assert_false(client->shut);
+        client->shut = true;
+    } else if (count == SESSION_END) {
+        client_close(client, REASON_ENDED);
+    }
+}
+
+/* ---- One turn ----------------------------------------------------------- */
+
+/* A send that began a turn ago is over. */
+static bool client_complete(struct client *client)
+{
+    if (client->flying_count == 0)
+        return false;
+    if (client->dying) {
+        flight_verify(client);
+        client->flying_count = 0;
+        session_free(client->dying);
+        client->dying = NULL;
+        return true;
+    }
+    flight_end(client);
+    return !client->blocked || client->takes > 0;
+}
+
+static bool client_receive(struct client *client)
+{
+    size_t length =
+        smaller(client->in.length - client->in_from, client->receive_max);
+    const char *from = client->in.data + client->in_from;
+
+    if (!client->session || !client->reading)
+        return false;
+    assert_false(session_paused(client->session));
+    if (length > 0) {
+        client->in_from += length;
+        client->reading =
+            session_receive(client->session, from, length) == VERDICT_CONTINUE;
+        assert_int_equal(session_paused(client->session), !client->reading);
+        return true;
+    }
+    if (!client->half_closed || client->eof_told)
+        return false;
+    client->eof_told = true;
+    session_eof(client->session);
+    return true;
+}
+
+/* Its socket can be written to again. */
+static bool client_write(struct client *client)
+{
+    if (!client->session || !client->blocked || client->takes == 0 ||
+        client->flying_count > 0)
+        return false;
+    client_flush(client);
+    return true;
+}
+
+static bool each_client(bool (*step)(struct client *))
+{
+    bool moved = false;
+
+    for (size_t i = 0; i < engine.count; i++) {
+        if (step(&engine.clients[i]))
+            moved = true;
+    }
+    return moved;
+}
+
+static bool serve_ready(void)
+{
+    struct session *session;
+    bool moved = false;
+
+    while ((session = chat_next_ready(engine.chat))) {
+        struct client *client = session_user(session);
+
+        assert_ptr_equal(client->session, session);
+        client->served = ++engine.serves;
+        if (!session_paused(session))
+            client->reading = true;
+        client_flush(client);
+        moved = true;
+    }
+    return moved;
+}
+
+bool engine_turn(void)
+{
+    bool moved;
+
+    chat_tick(engine.chat, engine.now_ns, engine.wall_us);
+    moved = each_client(client_complete);
+    moved |= each_client(client_receive);
+    moved |= serve_ready();
+    moved |= each_client(client_write);
+    check_chat(engine.chat);
+    return moved;
+}
+
+static void time_pass(uint64_t ns)
+{
+    engine.now_ns += ns;
+    engine.wall_us += ns / NS_PER_US;
+}
+
+void engine_run(void)
+{
+    unsigned turns = 0;
+
+    for (;;) {
+        bool moved = engine_turn();
+
+        assert_true(turns++ < TURNS_MAX);
+        if (is_turn_full(engine.chat))
+            time_pass(1);
+        else if (!moved)
+            break;
+    }
+    check_chat_idle(engine.chat);
+}
+
+void engine_shutdown(void)
+{
+    chat_shutdown(engine.chat, DRAIN_NS);
+}
+
+void engine_wait(uint64_t ns)
+{
+    uint64_t until = engine.now_ns + ns;
+
+    engine_run();
+    while (chat_deadline(engine.chat) <= until) {
+        assert_true(chat_deadline(engine.chat) > engine.now_ns);
+        time_pass(chat_deadline(engine.chat) - engine.now_ns);
+        engine_run();
+    }
+    time_pass(until - engine.now_ns);
+    engine_run();
+}
+
+/* ---- Start and stop ----------------------------------------------------- */
+
+struct chat_config engine_config(void)
+{
+    return (struct chat_config){
+        .sessions_max = CLIENTS_MAX,
+        .memory_bytes_max = UINT64_MAX / 2,
+        .room_window_bytes = MIB,
+        .presence_members_max = 64,
+        .idle_timeout_ns = 600 * SECONDS,
+        .stall_timeout_ns = 60 * SECONDS,
+        .drain_timeout_ns = DRAIN_NS,
+        .limits = {.line_bytes_max = 4096},
+        .slow_consumer = SLOW_CONSUMER_LAG,
+        .random = give_random,
+        .link = give_link,
+        .log = keep_log,
+    };
+}
+
+static void client_release(struct client *client)
+{
+    bytes_release(&client->in);
+    bytes_release(&client->out);
+    bytes_release(&client->flight);
+}
+
+/* What a test that failed left behind goes with the process, and is no leak
+ * to report besides. */
+static void engine_clear(void)
+{
+    static struct chat *left_behind[64];
+    static size_t count;
+
+    if (engine.chat && count < ARRAY_LENGTH(left_behind))
+        left_behind[count++] = engine.chat;
+    for (size_t i = 0; i < engine.count; i++)
+        client_release(&engine.clients[i]);
+    bytes_release(&engine.log);
+    engine.chat = NULL;
+    engine.count = 0;
+    engine.serves = 0;
+}
+
+void engine_start(const struct chat_config *config)
+{
+    engine_clear();
+    engine.now_ns = 1000 * SECONDS;
+    engine.wall_us = UINT64_C(1795238741123456);
+    session_random.state = 1;
+    engine.chat = chat_create(config);
+    if (engine.chat)
+        chat_tick(engine.chat, engine.now_ns, engine.wall_us);
+}
+
+void engine_start_default(void)
+{
+    struct chat_config config = engine_config();
+
+    engine_start(&config);
+    assert_non_null(engine.chat);
+}
+
+void engine_stop(void)
+{
+    for (size_t i = 0; i < engine.count; i++) {
+        struct client *client = &engine.clients[i];
+
+        if (client->session)
+            client_close(client, REASON_RESET);
+        client_complete(client);
+    }
+    check_chat(engine.chat);
+    /* Each `disconnected` has a `connected` in it, and another before it. */
+    assert_int_equal(engine_logged("connected session="),
+                     2 * engine_logged("disconnected session="));
+    chat_destroy(engine.chat);
+    engine.chat = NULL;
+    engine_clear();
+}
+
+void engine_forget(void)
+{
+    for (size_t i = 0; i < engine.count; i++)
+        client_forget(&engine.clients[i]);
+}
+
+/* ---- Clients ------------------------------------------------------------ */
+
+struct client *client_connect_from(const struct peer *from)
+{
+    struct client *client = &engine.clients[engine.count];
+    struct peer peer = *from;
+
+    assert_true(engine.count < CLIENTS_MAX);
+    *client = (struct client){
+        .takes = TAKES_ALL,
+        .send_max = SIZE_MAX,
+        .receive_max = RECEIVE_BYTES_MAX,
+        .reading = true,
+    };
+    peer.user = client;
+    client->session = session_open(engine.chat, DIALECT_TEXT, &peer);
+    if (!client->session)
+        return NULL;
+    engine.count++;
+    return client;
+}
+
+struct client *client_connect(void)
+{
+    return client_connect_from(&(struct peer){.name = "nowhere"});
+}
+
+void clients_connect(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_non_null(client_connect());
+    engine_run();
+    engine_forget();
+}
+
+struct client *client_open(const char *nick)
+{
+    struct client *client = client_connect();
+
+    assert_non_null(client);
+    client_tell(client, "/nick %s", nick);
+    client_forget(client);
+    (void)snprintf(client->nick, sizeof(client->nick), "%s", nick);
+    return client;
+}
+
+void client_send_bytes(struct client *client, const void *bytes, size_t length)
+{
+    bytes_append(&client->in, bytes, length);
+}
+
+__attribute__((format(printf, 2, 0))) static void
+send_formatted(struct client *client, const char *format, va_list arguments)
+{
+    char line[LINE_BYTES];
+    int length = vsnprintf(line, sizeof(line), format, arguments);
+
+    assert_true(length >= 0 && (size_t)length < sizeof(line));
+    client_send_bytes(client, line, (size_t)length);
+    client_send_bytes(client, "\n", 1);
+}
+
+void client_send(struct client *client, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    send_formatted(client, format, arguments);
+    va_end(arguments);
+}
+
+void client_tell(struct client *client, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    send_formatted(client, format, arguments);
+    va_end(arguments);
+    engine_run();
+}
+
+void client_half_close(struct client *client)
+{
+    client->half_closed = true;
+}
+
+void client_reset(struct client *client)
+{
+    if (client->session)
+        client_close(client, REASON_RESET);
+}
+
+void client_stall(struct client *client)
+{
+    client->takes = 0;
+}
+
+void client_unstall(struct client *client)
+{
+    client->takes = TAKES_ALL;
+    engine_run();
+}
+
+const char *client_line(struct client *client)
+{
+    char *from = client->out.data + client->out_from;
+    size_t left = client_unread(client);
+    char *end = left > 0 ? memchr(from, '\n', left) : NULL;
+
+    if (!end)
+        return NULL;
+    *end = '\0';
+    client->out_from += (size_t)(end - from) + 1;
+    return from;
+}
+
+bool line_begins(const char *line, const char *form, uint64_t *numbers)
+{
+    for (; *form != '\0'; form++) {
+        size_t length = 1;
+
+        if (*form == '~')
+            length = strcspn(line, " ");
+        else if (*form == '#')
+            length = strspn(line, "0123456789");
+        else if (*form != *line)
+            return false;
+        if (length == 0)
+            return false;
+        if (*form == '#')
+            *numbers++ = strtoull(line, NULL, 10);
+        line += length;
+    }
+    return true;
+}
+
+size_t client_unread(const struct client *client)
+{
+    return client->out.length - client->out_from;
+}
+
+void client_forget(struct client *client)
+{
+    while (client_line(client))
+        ;
+}
+
+/* ---- Expectations ------------------------------------------------------- */
+
+void expect_line(const char *file, int line, struct client *client,
+                 const char *format, ...)
+{
+    const char *got = client_line(client);
+    char wanted[LINE_BYTES];
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    length = vsnprintf(wanted, sizeof(wanted), format, arguments);
+    va_end(arguments);
+    assert_true(length >= 0 && (size_t)length < sizeof(wanted));
+    if (got && strcmp(got, wanted) == 0)
+        return;
+    print_error("%s: expected \"%s\", got \"%s\"\n", client->nick, wanted,
+                got ? got : "(nothing)");
+    _fail(file, line);
+}
+
+void expect_nothing(const char *file, int line, struct client *client)
+{
+    const char *got = client_line(client);
+
+    if (!got && client_unread(client) == 0)
+        return;
+    print_error("%s: expected nothing, got \"%s\"\n", client->nick,
+                got ? got : "(part of a line)");
+    _fail(file, line);
+}
+
+void expect_nothing_by_all(const char *file, int line)
+{
+    for (size_t i = 0; i < engine.count; i++)
+        expect_nothing(file, line, &engine.clients[i]);
+}
+
+void expect_start(const char *file, int line, struct client *client,
+                  const char *start)
+{
+    const char *got = client_line(client);
+
+    if (got && strncmp(got, start, strlen(start)) == 0)
+        return;
+    print_error("%s: expected \"%s...\", got \"%s\"\n", client->nick, start,
+                got ? got : "(nothing)");
+    _fail(file, line);
+}

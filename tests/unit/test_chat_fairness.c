@@ -1,0 +1,205 @@
+/*
+ * What a room costs the others, and a message its room: a large room has its
+ * turn and no more, one that is blocked costs nothing, and a member costs no
+ * allocation and no encoding.
+ */
+#include "common/chat/internal.h"
+
+#include "tests/unit/support_alloc.h"
+#include "tests/unit/support_chat.h"
+
+#include <string.h>
+
+#define MANY 1000
+
+static struct client *ann, *bob;
+
+/* MANY guests in the lobby, ann and bob in a room of their own. */
+static void start(void)
+{
+    engine_start_default();
+    clients_connect(MANY);
+    ann = client_open("ann");
+    bob = client_open("bob");
+    client_tell(ann, "/join den");
+    client_tell(bob, "/join den");
+    client_tell(ann, "/leave lobby");
+    client_tell(bob, "/leave lobby");
+    engine_forget();
+}
+
+/* A message to the large room, and then one to the small one, in one turn: the
+ * small one is served when the large one has had its turn. */
+static void test_large_room_has_its_turn(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    start();
+    client_send(&engine.clients[0], "to the large room");
+    client_send(ann, "to the small room");
+    before = engine.serves;
+    engine_run();
+    client_expect(ann, "[den] ann: to the small room");
+    client_expect(bob, "[den] ann: to the small room");
+    assert_true(ann->served <= before + SWEEP_MEMBERS_MAX + 2);
+    assert_true(bob->served <= before + SWEEP_MEMBERS_MAX + 2);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_true(engine.clients[i].served > before);
+        client_expect_start(&engine.clients[i], "[lobby] guest-");
+    }
+    clients_expect_nothing();
+    engine_stop();
+}
+
+/* What is for a session alone waits for no room. */
+static void test_replies_come_first(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    start();
+    client_send(&engine.clients[0], "to the large room");
+    client_send(ann, "/echo hello");
+    before = engine.serves;
+    engine_run();
+    client_expect(ann, "hello");
+    assert_int_equal(ann->served, before + 1);
+    engine_stop();
+}
+
+/* Members that take nothing are passed over. */
+static void test_blocked_members_are_skipped(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    start();
+    for (size_t i = 0; i < MANY; i++)
+        client_stall(&engine.clients[i]);
+    client_tell(&engine.clients[0], "first");
+    assert_int_equal(engine.chat->blocked, MANY);
+    before = engine.serves;
+    client_tell(&engine.clients[0], "second");
+    assert_int_equal(engine.serves, before);
+    client_tell(ann, "third");
+    assert_int_equal(engine.serves, before + 2);
+    engine_stop();
+}
+
+/* Who took less than it was offered is not returned for a message that comes
+ * then: it is the engine that sees when it takes more. */
+static void test_blocked_session_is_not_returned(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    start();
+    client_stall(ann);
+    client_tell(bob, "first");
+    before = ann->served;
+    client_tell(bob, "/msg ann second");
+    client_tell(bob, "third");
+    assert_int_equal(ann->served, before);
+    client_unstall(ann);
+    client_expect(ann, "[den] bob: first");
+    client_expect(ann, "(private) bob: second");
+    client_expect(ann, "[den] bob: third");
+    engine_stop();
+}
+
+/* Who has sent far more than a turn may say shares the turns with others who
+ * have too, and holds up nobody's command for long. */
+static void test_talkers_share_the_turns(void **state)
+{
+    struct chat_config config = engine_config();
+    size_t talkers = 7, lines = 2000;
+    struct client *other;
+
+    (void)state;
+    config.room_window_bytes = 1000;
+    engine_start(&config);
+    clients_connect(talkers + 1);
+    other = &engine.clients[talkers];
+    for (size_t i = 0; i < talkers; i++) {
+        for (size_t j = 0; j < lines; j++)
+            client_send(&engine.clients[i], "something");
+    }
+    for (size_t turn = 0; turn < 300; turn++) {
+        engine_turn();
+        engine.now_ns++;
+        if (turn == 10)
+            client_send(other, "/echo hello");
+        if (turn == 30)
+            assert_non_null(memmem(other->out.data, other->out.length,
+                                   "\nhello\n", strlen("\nhello\n")));
+    }
+    for (size_t i = 0; i < talkers; i++) {
+        uint64_t said = engine.clients[i].session->messages;
+
+        assert_true(said > 0 && said < lines);
+        assert_true(said > engine.clients[0].session->messages / 4);
+        assert_true(said / 4 < engine.clients[0].session->messages);
+    }
+    engine_stop();
+}
+
+/* ---- Cost --------------------------------------------------------------- */
+
+static uint64_t lobby_bytes(void)
+{
+    struct room *room = room_find(engine.chat, SLICE("lobby"));
+
+    return lane_head(room->lanes[ENCODING_TEXT]).position;
+}
+
+/* Allocations for one message to all members, once each of them has been sent
+ * one; half of them take nothing. */
+static unsigned long allocations(size_t members, size_t length)
+{
+    unsigned long before;
+    uint64_t bytes;
+
+    engine_start_default();
+    clients_connect(members);
+    client_tell(&engine.clients[0], "%0*d", (int)length, 1);
+    for (size_t i = 1; i < members; i += 2)
+        client_stall(&engine.clients[i]);
+    client_tell(&engine.clients[0], "%0*d", (int)length, 2);
+    bytes = lobby_bytes();
+    before = alloc_count();
+    client_tell(&engine.clients[0], "%0*d", (int)length, 3);
+    before = alloc_count() - before;
+    assert_int_equal(lobby_bytes() - bytes,
+                     strlen("[lobby] guest-1234: \n") + length);
+    engine_stop();
+    return before;
+}
+
+static void test_no_allocation_per_member(void **state)
+{
+    static const size_t lengths[] = {1, 100, 1000, 4000};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(lengths); i++) {
+        unsigned long few = allocations(4, lengths[i]);
+        unsigned long many = allocations(MANY, lengths[i]);
+
+        assert_int_equal(many, few);
+        assert_true(many <= 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_large_room_has_its_turn),
+        cmocka_unit_test(test_replies_come_first),
+        cmocka_unit_test(test_blocked_members_are_skipped),
+        cmocka_unit_test(test_blocked_session_is_not_returned),
+        cmocka_unit_test(test_talkers_share_the_turns),
+        cmocka_unit_test(test_no_allocation_per_member),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

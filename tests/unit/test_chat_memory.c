@@ -1,0 +1,398 @@
+/*
+ * Want of memory: whichever allocation of a whole conversation fails, and
+ * however small the budget is. Sessions may end by it and what is said may be
+ * refused; but all that goes on is in order, and nothing is kept in the end.
+ */
+#include "common/chat/internal.h"
+
+#include "tests/unit/support_alloc.h"
+#include "tests/unit/support_chat.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GUESTS 200
+
+/* Those who talk, when they could be let in. */
+enum { SPEAKER, READER, SLOW, BUSY, TALKERS };
+
+static struct client *talkers[TALKERS];
+
+static bool lives(const struct client *client)
+{
+    return client && client->session;
+}
+
+/* ---- The conversation --------------------------------------------------- */
+
+static void tell(unsigned who, const char *line)
+{
+    if (lives(talkers[who]))
+        client_tell(talkers[who], "%s", line);
+}
+
+static void let_in(unsigned who)
+{
+    struct peer peer = {.name = "nowhere", .counted = true};
+    char line[16];
+
+    peer.address[15] = (uint8_t)who;
+    talkers[who] = client_connect_from(&peer);
+    engine_run();
+    (void)snprintf(line, sizeof(line), "/nick t%u", who);
+    tell(who, line);
+}
+
+/* Numbered lines, so that their order can be told. */
+static void speak(unsigned from, unsigned count, int length)
+{
+    char line[4097];
+
+    for (unsigned i = from; i < from + count; i++) {
+        (void)snprintf(line, sizeof(line), "%u %0*d", i, length, 1);
+        tell(SPEAKER, line);
+    }
+}
+
+static void many_rooms(void)
+{
+    char line[16];
+
+    for (unsigned i = 0; i < ROOMS_PER_SESSION_MAX; i++) {
+        (void)snprintf(line, sizeof(line), "/join r%u", i);
+        tell(BUSY, line);
+        tell(BUSY, "in a room");
+    }
+    tell(BUSY, "/topic a topic");
+    tell(BUSY, "/topic another topic");
+    for (unsigned i = 0; i < 5; i++)
+        tell(BUSY, "/leave");
+    tell(BUSY, "/rooms");
+    tell(BUSY, "/help");
+    tell(BUSY, "/metrics");
+    tell(BUSY, "/who lobby");
+}
+
+static void slow_one_stalls(void)
+{
+    if (lives(talkers[SLOW]))
+        client_stall(talkers[SLOW]);
+    speak(0, 30, 20);
+    speak(30, 5, 2000);
+    speak(35, 5, 4000);
+    tell(READER, "/msg t2 in private");
+    tell(READER, "/nick Reader");
+    if (lives(talkers[SLOW])) {
+        talkers[SLOW]->takes = 1000;
+        engine_run();
+    }
+    tell(SLOW, "/join r1");
+    tell(SLOW, "/leave lobby");
+    speak(40, 10, 100);
+}
+
+/* Lines in pieces, more than may be unread, and the rest in an inbox. */
+static void busy_one_is_paused(void)
+{
+    struct client *busy = talkers[BUSY];
+
+    if (!lives(busy))
+        return;
+    client_send_bytes(busy, "/echo in", 8);
+    engine_run();
+    tell(BUSY, " pieces");
+    client_stall(busy);
+    for (unsigned i = 0; i < 30; i++)
+        client_send(busy, "/echo %03000u", i);
+    engine_run();
+    busy->takes = TAKES_ALL;
+    engine_run();
+}
+
+/* Tables grow, and each pool needs more than one slab. */
+static void many_guests(void)
+{
+    for (unsigned i = 0; i < GUESTS; i++) {
+        struct client *guest = client_connect();
+
+        if (!guest)
+            continue;
+        client_send(guest, "/join g%u", i);
+        client_send(guest, "hello %0100u", i);
+        client_send(guest, "/join h%u", i);
+    }
+    engine_run();
+}
+
+static void all_end(void)
+{
+    if (lives(talkers[READER]))
+        client_half_close(talkers[READER]);
+    tell(SPEAKER, "/quit");
+    if (lives(talkers[SLOW]))
+        client_unstall(talkers[SLOW]);
+    engine_wait(2 * SECONDS);
+}
+
+static void conversation(void)
+{
+    for (unsigned who = 0; who < TALKERS; who++)
+        let_in(who);
+    many_rooms();
+    slow_one_stalls();
+    busy_one_is_paused();
+    many_guests();
+    chat_log_metrics(engine.chat);
+    all_end();
+}
+
+/* ---- What must hold ----------------------------------------------------- */
+
+/* The speaker's lines in their order; where some are missing it is told. The
+ * line on which memory failed is in no room. */
+static void check_order(struct client *client)
+{
+    uint64_t number, next = 0;
+    const char *line;
+
+    while ((line = client_line(client))) {
+        if (line_begins(line, "[lobby] * lagged: # messages", &number)) {
+            assert_true(number > 0);
+            next += number;
+        } else if (line_begins(line, "[lobby] t0: # ", &number)) {
+            assert_int_equal(number, next);
+            next++;
+        }
+    }
+}
+
+/* A fault that a session is told of can be found in the log by its detail. */
+static void check_fault(struct client *client)
+{
+    static const char error[] = "! internal ";
+    char *at =
+        client->out.length > 0
+            ? memmem(client->out.data, client->out.length, error, strlen(error))
+            : NULL;
+    char logged[64];
+    uint64_t id;
+
+    if (!at)
+        return;
+    assert_true(line_begins(at, "! internal session=#", &id));
+    (void)snprintf(logged, sizeof(logged), "error session=%" PRIu64 " ", id);
+    assert_true(engine_logged(logged) > 0);
+    assert_true(engine_logged("error=internal cause=") > 0);
+}
+
+static size_t count_lost(void)
+{
+    return engine_logged(" reason=internal ") +
+           engine_logged(" reason=no-memory ");
+}
+
+static void converse_and_check(void)
+{
+    conversation();
+    for (size_t i = 0; i < engine.count; i++) {
+        check_fault(&engine.clients[i]);
+        if (&engine.clients[i] != talkers[SPEAKER])
+            check_order(&engine.clients[i]);
+    }
+}
+
+static void limited(struct chat_config *config)
+{
+    *config = engine_config();
+    config->room_window_bytes = 10000;
+    config->sessions_per_address_max = 1000;
+}
+
+/* ---- Tests -------------------------------------------------------------- */
+
+/* Whether there was an nth allocation to fail. One that fails costs one
+ * session at most. */
+static bool fails_at(unsigned n)
+{
+    struct chat_config config;
+    unsigned long before = alloc_count();
+
+    limited(&config);
+    alloc_fail_at(n);
+    engine_start(&config);
+    if (engine.chat) {
+        converse_and_check();
+        assert_true(count_lost() <= 1);
+        engine_stop();
+    }
+    alloc_fail_at(0);
+    return alloc_count() - before >= n;
+}
+
+static void test_each_allocation_fails(void **state)
+{
+    unsigned n = 1;
+
+    (void)state;
+    while (fails_at(n))
+        n++;
+    assert_true(n > 50);
+}
+
+/* Returns how many sessions were lost or not let in. */
+static size_t with_budget(uint64_t bytes)
+{
+    struct chat_config config;
+    size_t lost;
+
+    limited(&config);
+    config.memory_bytes_max = bytes;
+    engine_start(&config);
+    assert_non_null(engine.chat);
+    converse_and_check();
+    lost = count_lost() + TALKERS + GUESTS - engine.count;
+    engine_stop();
+    return lost;
+}
+
+static void test_every_budget(void **state)
+{
+    uint64_t enough = 0;
+
+    (void)state;
+    assert_int_equal(with_budget(2 * MIB), 0);
+    assert_int_equal(with_budget(0), TALKERS + GUESTS);
+    for (uint64_t bytes = 0; bytes < 2 * MIB && enough < 16; bytes += 9000)
+        enough = with_budget(bytes) == 0 ? enough + 1 : 0;
+    assert_int_equal(enough, 16);
+}
+
+static struct client *ann, *bob;
+
+/* ann and bob, and memory for little more. */
+static void start_with_little(void)
+{
+    struct chat_config config = engine_config();
+
+    engine_start(&config);
+    client_open("ann");
+    client_open("bob");
+    config.memory_bytes_max = engine.chat->budget.used_bytes + 200000;
+    engine_stop();
+    engine_start(&config);
+    ann = client_open("ann");
+    bob = client_open("bob");
+    engine_forget();
+}
+
+/* The memory that slow members make a room keep goes before a message is
+ * refused: they are told that they lag. */
+static void test_slow_members_lag_first(void **state)
+{
+    uint64_t missed;
+
+    (void)state;
+    start_with_little();
+    client_stall(ann);
+    client_tell(ann, "/echo not read");
+    for (unsigned i = 0; i < 1000; i++) {
+        client_tell(bob, "%u %0900d", i, 1);
+        client_expect_start(bob, "[lobby] bob: ");
+    }
+    assert_int_equal(count_lost(), 0);
+    client_unstall(ann);
+    client_expect(ann, "not read");
+    assert_true(line_begins(client_line(ann), "[lobby] * lagged: #", &missed));
+    assert_true(missed > 700 && missed < 999);
+    for (unsigned i = (unsigned)missed; i < 1000; i++)
+        client_expect(ann, "[lobby] bob: %u %0900d", i, 1);
+    client_expect_nothing(ann);
+    engine_stop();
+}
+
+/* One that holds bytes which nobody else needs, and does not take them, is
+ * closed before anybody is refused anything. */
+static void test_holder_of_old_bytes_is_closed(void **state)
+{
+    (void)state;
+    start_with_little();
+    client_stall(ann);
+    client_tell(bob, "first");
+    client_expect(bob, "[lobby] bob: first");
+    for (unsigned i = 0; i < 1000 && !ann->closed; i++) {
+        client_tell(bob, "%u %0900d", i, 1);
+        client_expect_start(bob, ann->closed ? "[lobby] " : "[lobby] bob: ");
+    }
+    assert_true(ann->closed);
+    assert_int_equal(engine_logged("nick=ann reason=no-memory "), 1);
+    assert_int_equal(count_lost(), 1);
+    client_forget(bob);
+    client_tell(bob, "still here");
+    client_expect(bob, "[lobby] bob: still here");
+    engine_stop();
+}
+
+/* Memory for one segment more than there are: what does not fit is told to
+ * who sent it, the others go on. */
+static void test_refused_message_ends_its_sender_alone(void **state)
+{
+    (void)state;
+    engine_start_default();
+    ann = client_open("ann");
+    bob = client_open("bob");
+    client_tell(ann, "%04000d", 1);
+    engine_forget();
+    alloc_fail_at(1);
+    client_tell(bob, "%04090d", 1);
+    alloc_fail_at(0);
+    client_expect_start(bob, "! internal session=");
+    client_expect_nothing(bob);
+    assert_true(bob->shut);
+    assert_int_equal(engine_logged("error session=2 nick=bob error=internal "
+                                   "cause=no memory for a message\n"),
+                     1);
+    client_expect(ann, "[lobby] * bob left");
+    client_tell(ann, "still here");
+    client_expect(ann, "[lobby] ann: still here");
+    engine_stop();
+}
+
+/* A reply for which there is no memory ends the session at once. */
+static void test_session_without_memory_for_a_reply(void **state)
+{
+    (void)state;
+    engine_start_default();
+    ann = client_open("ann");
+    bob = client_open("bob");
+    client_tell(ann, "/join den");
+    client_tell(bob, "/join den");
+    engine_forget();
+    alloc_fail_at(1);
+    client_tell(bob, "/echo %04080d", 1);
+    alloc_fail_at(0);
+    assert_true(bob->closed);
+    client_expect_nothing(bob);
+    client_expect(ann, "[lobby] * bob left");
+    client_expect(ann, "[den] * bob left");
+    client_tell(ann, "/who den");
+    client_expect(ann, "* ann");
+    client_expect(ann, "* end of who");
+    client_expect_nothing(ann);
+    assert_int_equal(engine_logged(" reason=no-memory "), 1);
+    engine_stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_allocation_fails),
+        cmocka_unit_test(test_every_budget),
+        cmocka_unit_test(test_slow_members_lag_first),
+        cmocka_unit_test(test_holder_of_old_bytes_is_closed),
+        cmocka_unit_test(test_refused_message_ends_its_sender_alone),
+        cmocka_unit_test(test_session_without_memory_for_a_reply),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
