@@ -296,7 +296,9 @@ lint-cppcheck:
 	    --suppress=ctuPointerArith --error-exitcode=1 --cppcheck-build-dir=build/lint/cppcheck \
 	    -I. -D_GNU_SOURCE $(C_SOURCES)
 
-lint-purity: $(OUT)/libcore.a $(OUT)/obj/tests/lint/impure.o
+# What of the base the core is linked with, and must be as pure.
+PURE_BASE := $(call objects,common/base/builder.c common/base/utf8.c)
+lint-purity: $(OUT)/libcore.a $(PURE_BASE) $(OUT)/obj/tests/lint/impure.o
 	$(call show,PURITY)
 	$(Q)$(PYTHON) tests/lint/purity $^
 

@@ -4,9 +4,7 @@
  */
 #include "common/base/clock.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -43,18 +41,6 @@ struct timespec clock_timespec(uint64_t mono_ns)
         .tv_sec = (time_t)(mono_ns / NS_PER_SECOND),
         .tv_nsec = (long)(mono_ns % NS_PER_SECOND),
     };
-}
-
-void clock_text(uint64_t wall_us, char text[CLOCK_TEXT_BYTES])
-{
-    time_t seconds = (time_t)(wall_us / US_PER_SECOND);
-    struct tm utc;
-
-    gmtime_r(&seconds, &utc);
-    assert(utc.tm_year <= 9999 - 1900);
-    size_t length = strftime(text, CLOCK_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(text + length, CLOCK_TEXT_BYTES - length, ".%06uZ",
-             (unsigned)(wall_us % US_PER_SECOND));
 }
 
 void random_fill(void *bytes, size_t length)

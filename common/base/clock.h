@@ -1,6 +1,6 @@
 /*
  * The two clocks and the random source that engines hand to the chat, which
- * has none of its own, and the one form in which we write a time for people.
+ * has none of its own.
  */
 #ifndef RINGCHAT_BASE_CLOCK_H
 #define RINGCHAT_BASE_CLOCK_H
@@ -22,11 +22,6 @@ uint64_t clock_wall_us(void);
 /* An instant of CLOCK_MONOTONIC as the timed waits of POSIX take it;
  * UINT64_MAX becomes a time that never comes. */
 struct timespec clock_timespec(uint64_t mono_ns);
-
-/* "2026-11-21T05:25:41.123456Z" (RFC 3339, UTC), always terminated. Years
- * end at 9999. */
-#define CLOCK_TEXT_BYTES 28
-void clock_text(uint64_t wall_us, char text[CLOCK_TEXT_BYTES]);
 
 /* Fills `bytes` from getrandom(2). Cannot fail on a kernel that has booted;
  * aborts if it does, for a guessable key is worse than none. */

@@ -4,49 +4,10 @@
  */
 #include "common/base/escape.h"
 
-#include <stdbool.h>
+#include "common/base/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
-
-/*
- * The length of the UTF-8 character at `text`, or 0 if there is none. The
- * second byte's range shuts out overlong forms, surrogates and what lies over
- * U+10FFFF: the table in section 4 of RFC 3629.
- */
-static size_t utf8_length(const unsigned char *text, size_t length)
-{
-    unsigned char lead = text[0], second_min = 0x80, second_max = 0xbf;
-    size_t need;
-
-    if (lead < 0x80)
-        return 1;
-    if (lead < 0xc2 || lead > 0xf4)
-        return 0;
-    need = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    if (length < need)
-        return 0;
-    if (lead == 0xe0)
-        second_min = 0xa0;
-    if (lead == 0xed)
-        second_max = 0x9f;
-    if (lead == 0xf0)
-        second_min = 0x90;
-    if (lead == 0xf4)
-        second_max = 0x8f;
-    if (text[1] < second_min || text[1] > second_max)
-        return 0;
-    for (size_t i = 2; i < need; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    return need;
-}
-
-static bool is_control(const unsigned char *text, size_t length)
-{
-    if (length == 1)
-        return text[0] < 0x20 || text[0] == 0x7f;
-    return length == 2 && text[0] == 0xc2 && text[1] < 0xa0;
-}
 
 static struct escape escape_verbatim(const unsigned char *text, size_t length)
 {
@@ -106,7 +67,7 @@ struct escape escape_next(enum escape_style style, const char *text,
     if (taken == 0)
         return style == ESCAPE_JSON ? escape_unicode(0xfffd, 1)
                                     : escape_hex(bytes, 1);
-    if (is_control(bytes, taken))
+    if (utf8_is_control(bytes, taken))
         return escape_control(style, bytes, taken);
     if (bytes[0] == '"' || bytes[0] == '\\')
         return escape_short(text[0]);

@@ -7,13 +7,17 @@
  */
 #include "common/base/log.h"
 
+#include "common/base/builder.h"
 #include "common/base/clock.h"
 #include "common/base/escape.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -165,22 +169,35 @@ static void put_field(struct line *line, const struct log_field *field)
 
 static void put_time(struct line *line)
 {
-    char time[CLOCK_TEXT_BYTES];
     bool json = line->format == LOG_JSON;
+    struct builder time = {0};
 
-    clock_text(clock_wall_us(), time);
-    line_print(line, json ? "{\"time\":\"%s\"" : "time=%s", time);
+    build_time(&time, clock_wall_us());
+    line_print(line, json ? "{\"time\":\"%.*s\"" : "time=%.*s",
+               (int)time.length, time.bytes);
 }
 
-/* Nothing is written when a signal interrupts: at most PIPE_BUF bytes go to a
- * pipe whole or not at all, see pipe(7). */
-static void line_write(const struct line *line)
+/*
+ * Whether the line was written, or need not be: a reader that has stalled must
+ * not stop the chat. poll(2) calls a pipe writable if a line fits; the lock
+ * keeps that true until it is written. Nothing is written when a signal
+ * interrupts: at most PIPE_BUF bytes go to a pipe whole or not at all, see
+ * pipe(7).
+ */
+static bool line_write(const struct line *line)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool writable;
     ssize_t written;
 
+    pthread_mutex_lock(&lock);
+    writable = poll(&error, 1, 0) == 1;
     do
-        written = write(STDERR_FILENO, line->bytes, line->used);
+        written = writable ? write(STDERR_FILENO, line->bytes, line->used) : 0;
     while (written < 0 && errno == EINTR);
+    pthread_mutex_unlock(&lock);
+    return writable;
 }
 
 void log_init(enum log_level most, enum log_format format)
@@ -192,10 +209,13 @@ void log_init(enum log_level most, enum log_format format)
 void log_event(enum log_level level, const char *event,
                const struct log_field *fields, size_t count)
 {
+    static _Atomic uint64_t dropped; /* lines, since the last one written */
     struct line line;
+    uint64_t lost;
 
     if (level > log_level_most)
         return;
+    lost = atomic_exchange(&dropped, 0);
     line.format = log_line_format;
     line.full = false;
     line.used = 0;
@@ -205,8 +225,11 @@ void log_event(enum log_level level, const char *event,
     put_text(&line, "event", event, strlen(event));
     for (size_t i = 0; i < count; i++)
         put_field(&line, &fields[i]);
+    if (lost > 0)
+        put_number(&line, "dropped", lost);
     if (line.format == LOG_JSON)
         line_put_closing(&line, '}');
     line_put_closing(&line, '\n');
-    line_write(&line);
+    if (!line_write(&line))
+        atomic_fetch_add(&dropped, lost + 1);
 }

@@ -69,8 +69,10 @@ void log_init(enum log_level most, enum log_format format);
 /*
  * Writes one line with one write(2), so that lines of several threads do not
  * mix (write to a pipe is atomic up to PIPE_BUF, see pipe(7); a longer line is
- * cut to fit). Levels above the one set are dropped. A failed write is
- * ignored: a full disk must not stop the chat.
+ * cut to fit). Levels above the one set are not written. A failed write is
+ * ignored, and when the reader of a pipe has stalled the line is dropped: the
+ * next one that is written says how many were, as `dropped`. Neither a full
+ * disk nor a slow reader must stop the chat.
  */
 log_fn log_event;
 

@@ -34,11 +34,6 @@ static uint64_t head_position(const struct lane *lane)
     return atomic_load_explicit(&lane->head, memory_order_relaxed);
 }
 
-static uint32_t segment_used(const struct segment *segment)
-{
-    return atomic_load_explicit(&segment->used, memory_order_relaxed);
-}
-
 static uint64_t segment_end(const struct segment *segment)
 {
     return segment->start + segment_used(segment);

@@ -8,11 +8,6 @@
 
 #include <assert.h>
 
-static uint32_t segment_used(const struct segment *segment)
-{
-    return atomic_load_explicit(&segment->used, memory_order_relaxed);
-}
-
 unsigned char *outbox_reserve(struct outbox *outbox,
                               struct segment_store *store, uint32_t length)
 {

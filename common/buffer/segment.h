@@ -81,6 +81,12 @@ void segment_store_release(struct segment_store *);
 struct segment *segment_create(struct segment_store *, enum segment_grade,
                                uint32_t length);
 
+/* Its bytes in use, as the owner, who wrote them, knows. */
+static inline uint32_t segment_used(const struct segment *segment)
+{
+    return atomic_load_explicit(&segment->used, memory_order_relaxed);
+}
+
 /* Whether a further record of `length` bytes fits. */
 bool segment_fits(const struct segment *, uint32_t length);
 

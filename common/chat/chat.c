@@ -205,7 +205,7 @@ static void session_stop(struct session *session)
 
     if (session->state == SESSION_OPEN) {
         session->error = ERROR_SHUTDOWN;
-        session_drain(session, ENDING_ERROR);
+        session_end(session, ENDING_ERROR);
     }
     if (session->until_ns > chat->stop_by_ns)
         session->until_ns = chat->stop_by_ns;

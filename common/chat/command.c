@@ -2,9 +2,9 @@
  * What a session says: messages for its current room, and the commands of
  * docs/protocol.md, one function and one line of the table each.
  */
+#include "common/base/builder.h"
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
-#include "common/wire/builder.h"
 #include "common/wire/name.h"
 
 #include <assert.h>
@@ -53,8 +53,7 @@ static struct membership *current_or_refuse(struct session *session)
     struct membership *current = session_current(session);
 
     if (!current)
-        session_refuse(session, ERROR_NO_ROOM,
-                       SLICE("join a room first: /join ROOM"));
+        session_refuse(session, ERROR_NO_ROOM, SLICE("join a room first"));
     return current;
 }
 
@@ -159,6 +158,10 @@ static void run_help(struct session *session, const struct arguments *arguments)
         build_string(&line, all[i].word);
         build_string(&line, " — ");
         build_string(&line, all[i].purpose);
+        if (all[i].form != FORM_NOTHING) {
+            build_string(&line, ": ");
+            build_string(&line, all[i].usage);
+        }
         if (i + 1 < count)
             reply_built_more(session, &line);
         else
@@ -263,7 +266,7 @@ static void run_throughput(struct session *session,
 static void run_quit(struct session *session, const struct arguments *arguments)
 {
     (void)arguments;
-    session_drain(session, ENDING_QUIT);
+    session_end(session, ENDING_QUIT);
 }
 
 /* ---- Nicks and rooms ---------------------------------------------------- */
@@ -469,20 +472,18 @@ static const struct command table[] = {
     {"help", FORM_NOTHING, "/help", "list the commands", run_help},
     {"time", FORM_NOTHING, "/time", "the server's time", run_time},
     {"ping", FORM_NOTHING, "/ping", "the round-trip time to you", run_ping},
-    {"echo", FORM_TEXT, "/echo TEXT", "get TEXT back: /echo TEXT", run_echo},
-    {"nick", FORM_NAME, "/nick NAME", "take another nick: /nick NAME",
-     run_nick},
-    {"join", FORM_NAME, "/join ROOM", "join a room and talk there: /join ROOM",
-     run_join},
-    {"leave", FORM_OPTIONAL_NAME, "/leave [ROOM]",
-     "leave this room or another: /leave [ROOM]", run_leave},
+    {"echo", FORM_TEXT, "/echo TEXT", "get TEXT back", run_echo},
+    {"nick", FORM_NAME, "/nick NAME", "take another nick", run_nick},
+    {"join", FORM_NAME, "/join ROOM", "join a room and talk there", run_join},
+    {"leave", FORM_OPTIONAL_NAME, "/leave [ROOM]", "leave this room or another",
+     run_leave},
     {"rooms", FORM_NOTHING, "/rooms", "list the rooms", run_rooms},
     {"who", FORM_OPTIONAL_NAME, "/who [ROOM]",
-     "list who is in this room or another: /who [ROOM]", run_who},
-    {"msg", FORM_NAME_TEXT, "/msg NICK TEXT",
-     "say something to one person: /msg NICK TEXT", run_msg},
+     "list who is in this room or another", run_who},
+    {"msg", FORM_NAME_TEXT, "/msg NICK TEXT", "say something to one person",
+     run_msg},
     {"topic", FORM_OPTIONAL_TEXT, "/topic [TEXT]",
-     "show the room's topic or set it: /topic [TEXT]", run_topic},
+     "show the room's topic or set it", run_topic},
     {"metrics", FORM_NOTHING, "/metrics",
      "figures of the server and of your connection", run_metrics},
     {"throughput", FORM_NOTHING, "/throughput",

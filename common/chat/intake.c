@@ -10,9 +10,9 @@
  * What had arrived by then waits in the inbox. Deadlines on what the peer must
  * send stand still meanwhile.
  */
+#include "common/base/builder.h"
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
-#include "common/wire/builder.h"
 
 #include <assert.h>
 #include <string.h>
@@ -162,7 +162,7 @@ static void parse_end(struct session *session)
     if (outcome != WIRE_PARTIAL)
         take_outcome(session, outcome, &request, error);
     if (session->state == SESSION_OPEN)
-        session_drain(session, ENDING_EOF);
+        session_end(session, ENDING_EOF);
 }
 
 /* ---- Pausing ------------------------------------------------------------ */

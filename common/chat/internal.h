@@ -44,29 +44,32 @@ struct membership {
 };
 
 /*
- * States of a session. A refused one begins in LAST_WORD.
+ * States of a session.
  *
- *                session_eof, /quit, an error that closes,
- *                chat_shutdown: session_drain
- *     OPEN ------------------------------------------------> DRAINING
- *                                                               |
- *       session_pending, once all it is due has been taken:     |
- *       session_finish                                          |
- *          has a last word                                      |
- *     LAST_WORD <-----------------------------------------------+
- *        |                                                      |
- *        | session_pending: SESSION_SHUT      the peer sends no |
- *        v                                    more: nothing to  |
- *     LINGERING                               add               |
- *        |  session_eof, or a second has passed                 |
- *        v                                                      v
- *     ENDED <---------------------------------------------------+
- *        session_pending: SESSION_END. Deadlines and want of memory lead here
- *        from every state: session_abandon.
+ *     OPEN
+ *      |  session_end: session_eof, /quit, an error that closes (a deadline
+ *      |  passed, it is refused), chat_shutdown
+ *      v
+ *     ENDING      is still sent what it is due
+ *      |     |
+ *      |     +-- session_finish: it was the peer that ended ----------+
+ *      |  last_word: it has been sent all that; `bye` or the error    |
+ *      v                                                              |
+ *     LAST_WORD                                                       |
+ *      |     |                                                        |
+ *      |     +-- session_finish: the peer will send no more ----------+
+ *      |  session_finish: session_pending returns SESSION_SHUT        |
+ *      v                                                              |
+ *     LINGERING   what comes is dropped                               |
+ *      |  session_eof, or a second has passed                         |
+ *      v                                                              |
+ *     ENDED <---------------------------------------------------------+
+ *         session_pending returns SESSION_END. Want of memory leads here from
+ *         every state, a deadline from all but OPEN: session_abandon.
  */
 enum session_state {
     SESSION_OPEN,
-    SESSION_DRAINING,
+    SESSION_ENDING,
     SESSION_LAST_WORD,
     SESSION_LINGERING,
     SESSION_ENDED,
@@ -214,7 +217,7 @@ void session_fail(struct session *, enum error_code);
 void session_fault(struct session *, const char *cause);
 
 /* Begins to end: leaves its rooms, and is sent what it is due before. */
-void session_drain(struct session *, enum ending);
+void session_end(struct session *, enum ending);
 
 /* Has fallen out of the window where that ends a session: what it is due goes
  * unsent. */

@@ -6,8 +6,8 @@
  * its last word. Nothing is queued per recipient: a room's bytes are taken from
  * its log when the peer can take them.
  */
+#include "common/base/builder.h"
 #include "common/chat/internal.h"
-#include "common/wire/builder.h"
 #include "common/wire/name.h"
 
 #include <assert.h>
@@ -258,7 +258,7 @@ static int session_finish(struct session *session)
 {
     struct chat *chat = session->chat;
 
-    if (session->state == SESSION_DRAINING && session->ending == ENDING_EOF)
+    if (session->state == SESSION_ENDING && session->ending == ENDING_EOF)
         session->state = SESSION_ENDED;
     if (session->state == SESSION_LAST_WORD) {
         session->state = session->eof ? SESSION_ENDED : SESSION_LINGERING;
@@ -281,7 +281,7 @@ static void take_next(struct session *session)
         session_resume(session);
         session_take(session);
     }
-    if (!session->span.segment && session->state == SESSION_DRAINING &&
+    if (!session->span.segment && session->state == SESSION_ENDING &&
         session->ending != ENDING_EOF)
         last_word(session);
     if (!session->span.segment)
@@ -315,7 +315,7 @@ static void set_blocked(struct session *session, bool blocked)
 static bool session_due(const struct session *session)
 {
     return session->span.segment || session->outbox.bytes > 0 ||
-           session->state == SESSION_DRAINING ||
+           session->state == SESSION_ENDING ||
            session->state == SESSION_LAST_WORD ||
            session->state == SESSION_ENDED || next_due(session);
 }

@@ -1,5 +1,13 @@
 /*
  * One peer's life: opened, ended by itself or by us, and its deadlines.
+ *
+ * How a session ends                            then         last word
+ *   session_end       by the peer, or stopped   ENDING       bye, or none
+ *   session_fail      an error that closes      ENDING       the error
+ *   session_fault     a fault of ours           ENDING       internal
+ *   session_lag_out   out of the window         ENDING       lagged
+ *   session_abandon   no memory, no time left   ENDED        none
+ *   session_close     by the engine             out of the chat
  */
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
@@ -222,12 +230,12 @@ static void depart(struct session *session)
     }
 }
 
-void session_drain(struct session *session, enum ending ending)
+void session_end(struct session *session, enum ending ending)
 {
     struct chat *chat = session->chat;
 
     assert(session->state == SESSION_OPEN);
-    session->state = SESSION_DRAINING;
+    session->state = SESSION_ENDING;
     session->ending = ending;
     session->paused = false;
     session->progress_ns = chat->now_ns;
@@ -256,7 +264,7 @@ void session_lag_out(struct session *session)
     session->chat->metrics.errors++;
     session->error = ERROR_LAGGED;
     if (session->state == SESSION_OPEN)
-        session_drain(session, ENDING_ERROR);
+        session_end(session, ENDING_ERROR);
     session->ending = ENDING_ERROR;
     while (session->memberships)
         membership_finish(session->memberships);
@@ -270,7 +278,7 @@ static void fail(struct session *session, enum error_code code)
         return;
     session->chat->metrics.errors++;
     session->error = code;
-    session_drain(session, ENDING_ERROR);
+    session_end(session, ENDING_ERROR);
 }
 
 void session_fail(struct session *session, enum error_code code)
@@ -335,7 +343,7 @@ void session_close(struct session *session, enum reason reason)
     struct chat *chat = session->chat;
 
     if (session->state == SESSION_OPEN)
-        session_drain(session, ENDING_NONE);
+        session_end(session, ENDING_NONE);
     session->state = SESSION_ENDED;
     depart(session); /* from OPEN it was abandoned, still in its rooms */
     while (session->memberships)
@@ -391,7 +399,7 @@ uint64_t session_deadline(const struct session *session)
     switch (session->state) {
     case SESSION_OPEN:
         return earlier(open_deadline(session), stall_deadline(session));
-    case SESSION_DRAINING:
+    case SESSION_ENDING:
     case SESSION_LAST_WORD:
         return earlier(session->until_ns, stall_deadline(session));
     case SESSION_LINGERING:

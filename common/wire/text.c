@@ -8,9 +8,9 @@
  */
 #include "common/wire/text.h"
 
-#include "common/wire/builder.h"
+#include "common/base/builder.h"
+#include "common/wire/clean.h"
 #include "common/wire/tail.h"
-#include "common/wire/utf8.h"
 
 #include <string.h>
 

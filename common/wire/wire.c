@@ -6,13 +6,8 @@
 #include "common/wire/tail.h"
 #include "common/wire/text.h"
 
-#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
-
-struct slice slice_of(const char *string)
-{
-    return (struct slice){string, strlen(string)};
-}
 
 void decoder_init(struct decoder *decoder, enum dialect dialect)
 {
@@ -35,9 +30,10 @@ enum wire_outcome wire_decode(struct decoder *decoder, struct budget *budget,
     }
     switch (decoder->dialect) {
     case DIALECT_TEXT:
-        break;
+        return text_decode(decoder, budget, limits, bytes, length, request,
+                           error);
     }
-    return text_decode(decoder, budget, limits, bytes, length, request, error);
+    abort();
 }
 
 enum wire_outcome wire_decode_end(struct decoder *decoder,
@@ -49,42 +45,50 @@ enum wire_outcome wire_decode_end(struct decoder *decoder,
         return WIRE_PARTIAL;
     switch (decoder->dialect) {
     case DIALECT_TEXT:
-        break;
+        return text_decode_end(decoder, limits, request, error);
     }
-    return text_decode_end(decoder, limits, request, error);
+    abort();
 }
 
 size_t wire_need(const struct decoder *decoder)
 {
     switch (decoder->dialect) {
     case DIALECT_TEXT:
-        break;
+        return 1;
     }
-    return 1;
+    abort();
 }
 
 size_t wire_size(enum encoding encoding, const struct event *event)
 {
-    assert(encoding == ENCODING_TEXT);
-    (void)encoding;
-    return text_size(event);
+    switch (encoding) {
+    case ENCODING_TEXT:
+        return text_size(event);
+    case ENCODINGS:
+        break;
+    }
+    abort();
 }
 
 unsigned char *wire_encode(enum encoding encoding, const struct event *event,
                            unsigned char *out)
 {
-    assert(encoding == ENCODING_TEXT);
-    (void)encoding;
-    return text_encode(event, out);
+    switch (encoding) {
+    case ENCODING_TEXT:
+        return text_encode(event, out);
+    case ENCODINGS:
+        break;
+    }
+    abort();
 }
 
 enum encoding dialect_encoding(enum dialect dialect)
 {
     switch (dialect) {
     case DIALECT_TEXT:
-        break;
+        return ENCODING_TEXT;
     }
-    return ENCODING_TEXT;
+    abort();
 }
 
 bool dialect_named(const char *scheme, enum dialect *dialect)

@@ -10,6 +10,7 @@
 #ifndef RINGCHAT_WIRE_WIRE_H
 #define RINGCHAT_WIRE_WIRE_H
 
+#include "common/base/slice.h"
 #include "common/wire/error.h"
 
 #include <stdbool.h>
@@ -21,15 +22,6 @@ enum dialect { DIALECT_TEXT };
 
 /* How bytes for peers are written: a room has one lane for each in use. */
 enum encoding { ENCODING_TEXT, ENCODINGS };
-
-/* Bytes that somebody else owns. */
-struct slice {
-    const char *bytes;
-    size_t length;
-};
-
-#define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
-struct slice slice_of(const char *string);
 
 /* ---- From the peer ------------------------------------------------------ */
 

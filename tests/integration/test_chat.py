@@ -14,8 +14,9 @@ from timing import WAIT, together, until
 
 
 def test_all_members_see_the_same_order(server):
-    """"All members see the same messages in the same order", each once, and
-    a sender receives its own message "in its place in that order"."""
+    """The rule: "All members see the same messages in the same order", each
+    once, and a sender receives its own message "in its place in that
+    order"."""
     senders = [server.person(nick, "den") for nick in ("ann", "bea", "cleo")]
     listener = server.person("dora", "den")
     count = 200
@@ -116,8 +117,8 @@ def test_a_new_nick_is_told_in_every_room(server):
 
 
 def test_coming_and_going_is_told_in_the_lobby(server):
-    """"Every session starts in the room `lobby`" as one that joins it, and
-    leaves its rooms when it goes."""
+    """The rule: "Every session starts in the room `lobby`" as one that joins
+    it, and leaves its rooms when it goes."""
     alice = server.connect()
     bob = server.connect()
     assert alice.hear("lobby") == f"* {bob.nick} joined"
@@ -147,8 +148,8 @@ def test_presence_limit(start):
 
 
 def test_a_room_ends_with_its_last_member(server):
-    """"A room ends with its last member; the next one of that name begins
-    without a topic" and with its name as then written."""
+    """The rule: "A room ends with its last member; the next one of that name
+    begins without a topic" and with its name as then written."""
     alice = server.person("alice", "Den")
     assert alice.ask("/topic tea") == "* topic Den: tea"
     assert alice.ask("/leave") == "* left Den"
@@ -177,8 +178,8 @@ def test_a_room_ends_with_a_connection(server):
 
 
 def test_current_room(server):
-    """"One current room, the last one joined; joining a room one is in makes
-    it current and tells nobody"."""
+    """The rule: "One current room, the last one joined; joining a room one is
+    in makes it current and tells nobody"."""
     alice = server.person("alice", "den", "pub")
     bob = server.person("bob", "den")
     alice.say("to the pub")
@@ -189,8 +190,8 @@ def test_current_room(server):
 
 
 def test_current_room_after_leaving(server):
-    """"After leaving it, the last joined of those left is"; leaving another
-    room changes nothing."""
+    """The rule: "After leaving it, the last joined of those left is"; leaving
+    another room changes nothing."""
     alice = server.person("alice", "a", "b", "c", "b")
     for leaving, current in (("", "c"), (" a", "c"), ("", "lobby")):
         alice.say(f"/leave{leaving}")
@@ -200,8 +201,9 @@ def test_current_room_after_leaving(server):
 
 
 def test_no_current_room(server):
-    """"A session that leaves its last room has no current room: sending is
-    error `no-room`"; what would be about the current room is, too."""
+    """The rule: "A session that leaves its last room has no current room:
+    sending is error `no-room`"; what would be about the current room is,
+    too."""
     alice = server.person("alice")
     assert alice.ask("/leave") == "* left lobby"
     for line in ("hello", "/leave", "/who", "/topic", "/topic tea"):
@@ -226,8 +228,8 @@ def test_at_most_16_rooms(server):
 
 
 def test_welcome(server):
-    """"On connecting: `* welcome to ringchat, you are guest-1a2b, in lobby;
-    /help lists commands`", every guest with a nick of its own."""
+    """The rule: "On connecting: `* welcome to ringchat, you are guest-1a2b, in
+    lobby; /help lists commands`", every guest with a nick of its own."""
     guests = [server.connect() for _ in range(10)]
     assert len({guest.nick for guest in guests}) == 10
     guests[0].say("hello")
@@ -626,9 +628,10 @@ def test_rate_is_a_session_s_own(start):
     assert answered < time.monotonic() - begin
 
 
+@pytest.mark.families("unix")
 def test_rate_is_no_silence(start):
-    """"No deadline on the peer runs while the server itself is not reading
-    from it": who is delayed is not idle."""
+    """The rule: "No deadline on the peer runs while the server itself is not
+    reading from it": who is delayed is not idle."""
     server = start("--rate", "1", "--idle-timeout", "0.5")
     alice = server.connect()
     alice.say(*[f"/echo {n}" for n in range(4)])

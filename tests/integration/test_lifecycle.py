@@ -24,8 +24,8 @@ def nc(url):
 
 
 def test_nc(server):
-    """"After a half-close (`nc -N`) the server answers what it has read,
-    sends what is queued, then closes"."""
+    """The rule: "After a half-close (`nc -N`) the server answers what it has
+    read, sends what is queued, then closes"."""
     done = subprocess.run(
         nc(server.urls[0]),
         input="/nick alice\nhello\n/echo no end of line",
@@ -69,8 +69,8 @@ def test_half_close_at_once(server):
 
 
 def test_quit_comes_last(server):
-    """"What a session sent before `/quit` is in its room, and has been sent
-    back to it before the server closes"; `* bye`, "then closed"."""
+    """The rule: "What a session sent before `/quit` is in its room, and has
+    been sent back to it before the server closes"; `* bye`, "then closed"."""
     alice, bob = server.person("alice", "den", "pub"), server.person("bob")
     bob.join("den")
     alice.say(
@@ -180,7 +180,7 @@ def test_max_connections(start):
 
 
 def test_full_for_one_that_talks(start):
-    """"So that a reset does not overtake the error": here too."""
+    """The rule: "So that a reset does not overtake the error": here too."""
     server = start("--max-connections", "1")
     server.connect()
     for _ in range(20):
@@ -190,7 +190,7 @@ def test_full_for_one_that_talks(start):
 
 
 def test_full_for_many_that_stay(start):
-    """"At once", to each of them, even if none of them goes away."""
+    """The rule: "At once", to each of them, even if none of them goes away."""
     server = start("--max-connections", "1")
     server.connect()
     crowd = [server.open() for _ in range(200)]
@@ -212,7 +212,7 @@ def test_max_per_address(start, family):
 
 @pytest.mark.families("unix")
 def test_max_per_address_exempts_unix_sockets(start):
-    """"Unix sockets exempt"."""
+    """The rule: "Unix sockets exempt"."""
     server = start("--max-per-address", "2")
     for _ in range(5):
         server.connect()

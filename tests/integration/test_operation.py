@@ -21,7 +21,8 @@ USAGE, UNAVAILABLE, CANNOT_CREATE = 64, 69, 73
 
 
 def expect_refusal(done, status, *names):
-    """"One line on standard error that names the option and the cause"."""
+    """The rule: "One line on standard error that names the option and the
+    cause"."""
     assert done.returncode == status, done
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1 and done.stderr.endswith("\n"), done
@@ -74,7 +75,7 @@ BAD_OPTIONS = [
 
 @pytest.mark.parametrize("options", BAD_OPTIONS, ids=" ".join)
 def test_bad_option(run, options):
-    """"Negative numbers, `nan`, `inf` and trailing letters are usage
+    """The rule: "Negative numbers, `nan`, `inf` and trailing letters are usage
     errors": 64, as is "a bad value"."""
     expect_refusal(run(*options), USAGE, options[0])
 
@@ -85,7 +86,7 @@ def test_operand(run):
 
 
 def test_absent_dialect(run, absent_dialect):
-    """"A dialect the stage has not": 64."""
+    """The rule: "A dialect the stage has not": 64."""
     url = f"{absent_dialect}://127.0.0.1:0"
     expect_refusal(run("--listen", url), USAGE, "--listen")
 
@@ -176,8 +177,8 @@ def test_version(run):
 
 
 def test_start_lines(server, family):
-    """"First `event=listening url=text://127.0.0.1:4000` (the real port),
-    then `event=ready`"."""
+    """The rule: "First `event=listening url=text://127.0.0.1:4000` (the real
+    port), then `event=ready`"."""
     assert [event["event"] for event in server.events] == ["listening", "ready"]
     form = {
         "tcp4": r"text://127\.0\.0\.1:[1-9]\d*",
@@ -189,7 +190,8 @@ def test_start_lines(server, family):
 
 
 def test_several_listeners(launch, folder):
-    """"`--listen URL` may be repeated"; all "speak of the same rooms"."""
+    """The rule: "`--listen URL` may be repeated"; all "speak of the same
+    rooms"."""
     server = launch(
         "--listen", "text://127.0.0.1:0",
         "--listen", "text://[::1]:0",
@@ -214,14 +216,14 @@ def test_address_in_use(server, run):
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]"])
 def test_address_of_another_machine(run, host):
-    """"An address that is not this machine's": 69."""
+    """The rule: "An address that is not this machine's": 69."""
     done = run("--listen", f"text://{host}:0")
     expect_refusal(done, UNAVAILABLE, "--listen")
 
 
 @pytest.mark.families("tcp4", "tcp6")
 def test_failed_start_removes_what_it_made(server, run, folder):
-    """"A start that fails removes what it had made"."""
+    """The rule: "A start that fails removes what it had made"."""
     done = run(
         "--listen", f"text+unix://{folder}/made", "--listen", server.urls[0]
     )
@@ -253,7 +255,7 @@ def path(folder):
 @pytest.mark.families("unix")
 @pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
 def test_unix_mode(start, path, umask):
-    """"Created with mode 0660", whatever the umask."""
+    """The rule: "Created with mode 0660", whatever the umask."""
     start(umask=umask)
     status = path.stat()
     assert stat.S_ISSOCK(status.st_mode)
@@ -263,7 +265,7 @@ def test_unix_mode(start, path, umask):
 @pytest.mark.families("unix")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_unix_socket_is_removed(server, path, number):
-    """"SIGTERM, SIGINT: remove Unix sockets, exit 0"."""
+    """The rule: "SIGTERM, SIGINT: remove Unix sockets, exit 0"."""
     server.signal(number)
     assert server.wait_exit() == 0
     assert not path.exists()
@@ -271,7 +273,7 @@ def test_unix_socket_is_removed(server, path, number):
 
 @pytest.mark.families("unix")
 def test_unix_stale(start, path):
-    """"A stale one is replaced"."""
+    """The rule: "A stale one is replaced"."""
     killed = start()
     killed.signal(signal.SIGKILL)
     assert killed.wait_exit() == -signal.SIGKILL
@@ -320,8 +322,8 @@ def make_symlink_to_stale_socket(path):
     ],
 )
 def test_unix_path_of_another_kind(run, url, path, make):
-    """"Anything else at that path (a file, a symlink) is refused (73)", and
-    left as it is."""
+    """The rule: "Anything else at that path (a file, a symlink) is refused
+    (73)", and left as it is."""
     make(path)
     before = path.lstat()
     expect_refusal(run("--listen", url), CANNOT_CREATE, "--listen")
@@ -331,7 +333,7 @@ def test_unix_path_of_another_kind(run, url, path, make):
 
 @pytest.mark.families("unix")
 def test_unix_folder_missing(run, url):
-    """"A Unix path whose folder is missing": 73."""
+    """The rule: "A Unix path whose folder is missing": 73."""
     done = run("--listen", url.replace("/socket", "/missing/socket"))
     expect_refusal(done, CANNOT_CREATE, "--listen")
 
@@ -341,7 +343,8 @@ def path_of_length(folder, length):
 
 
 def test_unix_path_too_long(run, folder):
-    """"A Unix path that is too long": 64; unix(7) has room for 107 bytes."""
+    """The rule: "A Unix path that is too long": 64; unix(7) has room for 107
+    bytes."""
     done = run("--listen", "text+unix://" + path_of_length(folder, 108))
     expect_refusal(done, USAGE, "--listen")
 
@@ -357,8 +360,8 @@ def test_unix_path_as_long_as_may_be(launch, folder):
 
 
 def test_drain(server):
-    """"Tell sessions `shutdown`, send what is queued, close, exit 0";
-    "everything queued is sent first", "nobody is told `left`"."""
+    """The rule: "Tell sessions `shutdown`, send what is queued, close, exit
+    0"; "everything queued is sent first", "nobody is told `left`"."""
     alice, bob = server.person("alice", "den"), server.person("bob", "den")
     stranger = server.connect()
     lines = [f"{n} {'x' * 100}" for n in range(100)]
@@ -432,7 +435,8 @@ def test_drain_whoever_stalls(start, stage):
 @pytest.mark.families("tcp4", "unix")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal(start, stage, folder, number):
-    """"A second one stops at once (Unix sockets removed too), exit 1"."""
+    """The rule: "A second one stops at once (Unix sockets removed too), exit
+    1"."""
     forever = str(100 * WAIT)
     server = start("--drain-timeout", forever, STALL_OPTION[stage], forever)
     stall(server)
@@ -444,7 +448,8 @@ def test_second_signal(start, stage, folder, number):
 
 
 def test_sigusr1(server):
-    """"SIGUSR1 logs the metrics (`event=metrics`)", as often as asked."""
+    """The rule: "SIGUSR1 logs the metrics (`event=metrics`)", as often as
+    asked."""
     alice = server.connect()
     server.signal(signal.SIGUSR1)
     server.wait_event("metrics", clients_active="1")
@@ -456,7 +461,7 @@ def test_sigusr1(server):
 
 
 def test_sigpipe(server):
-    """"SIGPIPE is never fatal"."""
+    """The rule: "SIGPIPE is never fatal"."""
     alice = server.connect()
     server.signal(signal.SIGPIPE)
     assert alice.ask("/echo on") == "on"
@@ -480,8 +485,9 @@ def count_welcomed(clients):
 
 
 def test_out_of_descriptors(start):
-    """"EMFILE at accept: no spinning; a spare descriptor is used to refuse
-    with `server-full`, and accepting goes on when descriptors are free"."""
+    """The rule: "EMFILE at accept: no spinning; a spare descriptor is used to
+    refuse with `server-full`, and accepting goes on when descriptors are
+    free"."""
     server = start(
         "--max-connections", "1000", wrapper=["prlimit", "--nofile=64:64"]
     )
@@ -516,8 +522,8 @@ def test_out_of_threads(start, sanitized):
 
 
 def test_default_of_max_connections(start):
-    """"What RLIMIT_NOFILE, raised to its hard limit, allows": all that are
-    welcomed can be served."""
+    """The rule: "What RLIMIT_NOFILE, raised to its hard limit, allows": all
+    that are welcomed can be served."""
     server = start(wrapper=["prlimit", "--nofile=20:64"])
     clients = [server.open() for _ in range(80)]
     assert 20 < count_welcomed(clients) < 64
@@ -527,8 +533,8 @@ def test_default_of_max_connections(start):
 
 
 def test_log_of_a_session(server, family):
-    """"Log events: `connected`, `disconnected` (`reason`, bytes, messages,
-    seconds)"."""
+    """The rule: "Log events: `connected`, `disconnected` (`reason`, bytes,
+    messages, seconds)"."""
     alice = server.connect()
     alice.say("one", "two", "/quit")
     alice.read_to_end()
@@ -548,7 +554,7 @@ def test_log_of_a_session(server, family):
 
 
 def test_log_of_a_refusal(start):
-    """"Log events: `refused`"."""
+    """The rule: "Log events: `refused`"."""
     server = start("--max-connections", "1")
     server.connect()
     server.open().expect_error("server-full")
@@ -556,7 +562,7 @@ def test_log_of_a_refusal(start):
 
 
 def test_log_line_form(server):
-    """"One line an event": time, level and event first."""
+    """The rule: "One line an event": time, level and event first."""
     server.connect().close()
     server.wait_event("disconnected")
     field = rb' \w+=("([^"\\]|\\.)*"|[^ "]*)'
@@ -601,8 +607,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("log_format", ["logfmt", "json"])
 def test_log_escapes_what_clients_send(start, log_format):
-    """"What a client sent is escaped in it": no client writes a line of the
-    log, nor to the terminal of who reads it."""
+    """The rule: "What a client sent is escaped in it": no client writes a line
+    of the log, nor to the terminal of who reads it."""
     server = start("--log-level", "debug", "--log-format", log_format)
     for sent in HOSTILE:
         client = server.connect()

@@ -17,7 +17,7 @@ def never_cut(stage):
 
 @pytest.mark.capability("stalled_reader_harmless")
 def test_stalled_reader_harms_nobody(start, stage):
-    """"A member that reads too slowly never slows another"."""
+    """The rule: "A member that reads too slowly never slows another"."""
     server = start(*never_cut(stage))
     server.person("bob", "den", **STALLED)
     alice, cleo = server.person("alice", "den"), server.person("cleo", "den")
@@ -94,8 +94,8 @@ def test_one_that_stalls_is_cut(start, stage):
 
 
 def test_replies_wait_for_who_asked(start, stage):
-    """"A session that does not read the replies it asks for is not read from
-    until it does": then nothing is lost."""
+    """The rule: "A session that does not read the replies it asks for is not
+    read from until it does": then nothing is lost."""
     server = start(*never_cut(stage))
     alice = server.connect(**STALLED)
     texts = [f"{n} {LINE}" for n in range(6000)]

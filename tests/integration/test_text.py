@@ -52,7 +52,7 @@ def test_many_lines_in_one_piece(alice):
 
 
 def test_empty_lines_are_ignored(alice):
-    """"An empty line is ignored", with LF or CR LF."""
+    """The rule: "An empty line is ignored", with LF or CR LF."""
     alice.send(b"\n\r\n\n\n\r\nhello\n")
     expect_message(alice, "hello")
 
@@ -68,7 +68,8 @@ def test_white_space_is_kept(alice, text):
     "line, text", [("//", "/"), ("//path", "/path"), ("///x", "//x")]
 )
 def test_double_slash(alice, line, text):
-    """"A line that starts with `//` sends the rest, with one `/`"."""
+    """The rule: "A line that starts with `//` sends the rest, with one
+    `/`"."""
     alice.say(line)
     expect_message(alice, text)
 
@@ -84,7 +85,8 @@ def test_double_slash(alice, line, text):
     ids=["no-end", "cr", "second", "longest"],
 )
 def test_last_line_without_lf(server, alice, sent, text):
-    """"A last line without LF before the client's end of file counts"."""
+    """The rule: "A last line without LF before the client's end of file
+    counts"."""
     bob = server.person("bob")
     alice.send(sent)
     alice.half_close()
@@ -108,8 +110,8 @@ def test_longest_line(alice, length, end):
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("length", [MAX_LINE + 1, MAX_LINE + 2, 100_000])
 def test_line_too_long(alice, length, end):
-    """"Nothing of the line takes effect, one error a line", and the next
-    line is as good as any."""
+    """The rule: "Nothing of the line takes effect, one error a line", and the
+    next line is as good as any."""
     alice.send(b"x" * length + end.encode() + b"/echo next\n")
     alice.expect_error("line-too-long")
     alice.expect("next")
@@ -118,7 +120,7 @@ def test_line_too_long(alice, length, end):
 
 
 def test_two_lines_too_long(alice):
-    """"One error a line"."""
+    """The rule: "One error a line"."""
     too_long = b"x" * (MAX_LINE + 1) + b"\n"
     alice.send(too_long + too_long + b"/echo next\n")
     alice.expect_error("line-too-long")
@@ -175,7 +177,7 @@ INVALID = [
 
 
 def test_control_characters(alice):
-    """"Text that people see is UTF-8 without control characters
+    """The rule: "Text that people see is UTF-8 without control characters
     (U+0000-001F but tab, U+007F, U+0080-009F): anything else is refused"."""
     for control in CONTROLS:
         alice.send(b"a" + control + b"b\n")
@@ -205,7 +207,7 @@ def test_bad_text_in_commands(alice, where):
 
 
 def test_cr_within_a_line(alice):
-    """"A CR before" LF is dropped: one, and only there."""
+    """The rule: "A CR before" LF is dropped: one, and only there."""
     alice.send(b"a\rb\n")
     alice.expect_error("bad-text")
     alice.send(b"a\r\r\n")
@@ -274,7 +276,7 @@ def test_only_the_first_byte_counts(alice):
 
 
 def test_tls_client_hello(server):
-    """"A TLS ClientHello begins with 16 hex"."""
+    """The rule: "A TLS ClientHello begins with 16 hex"."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = ssl.create_default_context().wrap_bio(
         incoming, outgoing, server_hostname="localhost"
@@ -328,9 +330,9 @@ def test_http_in_a_later_line(alice):
 
 
 def test_closing_error_is_not_overtaken(server):
-    """"The error is sent, the server shuts down its side, reads and drops
-    for at most a second, and closes, so that a reset does not overtake the
-    error": even when the peer goes on sending."""
+    """The rule: "The error is sent, the server shuts down its side, reads and
+    drops for at most a second, and closes, so that a reset does not overtake
+    the error": even when the peer goes on sending."""
     stranger = server.connect()
     for _ in range(16):
         stranger.send(b"\x16" * 16384)
@@ -346,7 +348,8 @@ def test_closing_error_after_the_end(server):
 
 
 def test_nothing_after_a_closing_error_takes_effect(server):
-    """"Nothing after it does" take effect, and the session is gone."""
+    """The rule: "Nothing after it does" take effect, and the session is
+    gone."""
     alice, stranger = server.person("alice"), server.connect()
     stranger.send(b"\x00\nhello\n/nick bob\n")
     expect_wrong_protocol(stranger)

@@ -2,7 +2,7 @@
  * Short texts: numbers around each power of ten, times against gmtime(3), and
  * what happens where the buffer ends.
  */
-#include "common/wire/builder.h"
+#include "common/base/builder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -224,20 +224,20 @@ static void be_leaving(void)
     }
 }
 
-static void be_draining_for_quit(void)
+static void be_ending_for_quit(void)
 {
     be_blocked();
     client_tell(ann, "/quit");
 }
 
-static void be_draining_for_eof(void)
+static void be_ending_for_eof(void)
 {
     be_blocked();
     client_half_close(ann);
     engine_run();
 }
 
-static void be_draining_for_an_error(void)
+static void be_ending_for_an_error(void)
 {
     client_stall(ann);
     client_tell(bob, "first");
@@ -273,9 +273,9 @@ static const struct standing standings[] = {
     {be_paused, SESSION_OPEN},
     {be_leaving, SESSION_OPEN},
     {be_in_no_room, SESSION_OPEN},
-    {be_draining_for_quit, SESSION_DRAINING},
-    {be_draining_for_eof, SESSION_DRAINING},
-    {be_draining_for_an_error, SESSION_DRAINING},
+    {be_ending_for_quit, SESSION_ENDING},
+    {be_ending_for_eof, SESSION_ENDING},
+    {be_ending_for_an_error, SESSION_ENDING},
     {be_at_the_last_word, SESSION_LAST_WORD},
     {be_lingering, SESSION_LINGERING},
 };

@@ -497,19 +497,6 @@ static void test_escape_string(void **state)
     assert_string_equal(out, "");
 }
 
-static void test_clock_text(void **state)
-{
-    char text[CLOCK_TEXT_BYTES];
-
-    (void)state;
-    clock_text(0, text);
-    assert_string_equal(text, "1970-01-01T00:00:00.000000Z");
-    clock_text(UINT64_C(1795238741123456), text);
-    assert_string_equal(text, "2026-11-21T05:25:41.123456Z");
-    clock_text(UINT64_C(253402300799999999), text);
-    assert_string_equal(text, "9999-12-31T23:59:59.999999Z");
-}
-
 static void test_clocks(void **state)
 {
     uint64_t mono_ns = clock_mono_ns(), wall_us = clock_wall_us();
@@ -549,7 +536,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_write_is_ignored,
                                         capture_begin, capture_end),
         cmocka_unit_test(test_escape_string),
-        cmocka_unit_test(test_clock_text),
         cmocka_unit_test(test_clocks),
     };
 

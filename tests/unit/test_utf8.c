@@ -3,7 +3,7 @@
  * around all limits, and a byte of any value at each place of an ASCII run,
  * against a plain decoder.
  */
-#include "common/wire/utf8.h"
+#include "common/wire/clean.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

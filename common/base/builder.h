@@ -2,10 +2,10 @@
  * Builds a short text in a buffer of fixed size: what stdio would do, were the
  * core to use it. What does not fit is cut off.
  */
-#ifndef RINGCHAT_WIRE_BUILDER_H
-#define RINGCHAT_WIRE_BUILDER_H
+#ifndef RINGCHAT_BASE_BUILDER_H
+#define RINGCHAT_BASE_BUILDER_H
 
-#include "common/wire/wire.h"
+#include "common/base/slice.h"
 
 #include <stdint.h>
 

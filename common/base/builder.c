@@ -1,7 +1,7 @@
 /*
  * Short texts, without stdio.
  */
-#include "common/wire/builder.h"
+#include "common/base/builder.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * What may stand in text that people see: UTF-8 (RFC 3629) without control
  * characters, so that no client's terminal can be driven by another client.
  */
-#ifndef RINGCHAT_WIRE_UTF8_H
-#define RINGCHAT_WIRE_UTF8_H
+#ifndef RINGCHAT_WIRE_CLEAN_H
+#define RINGCHAT_WIRE_CLEAN_H
 
 #include <stdbool.h>
 #include <stddef.h>

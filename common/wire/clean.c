@@ -1,9 +1,10 @@
 /*
- * Validation of text. ASCII goes by words, everything else by the table of
- * well-formed byte sequences (The Unicode Standard, table 3-7; RFC 3629,
- * section 4).
+ * Validation of text: printable ASCII by words, everything else a character at
+ * a time.
  */
-#include "common/wire/utf8.h"
+#include "common/wire/clean.h"
+
+#include "common/base/utf8.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -34,40 +35,14 @@ static bool block_is_printable(const unsigned char *bytes)
             not_printable(words[2]) | not_printable(words[3])) == 0;
 }
 
-static bool continues(unsigned char byte, unsigned char low, unsigned char high)
-{
-    return byte >= low && byte <= high;
-}
-
 /* The length of the character that `bytes` begin with, 0 if it is none that
- * may stand in text. `left` is at least 1. */
-static size_t character(const unsigned char *bytes, size_t left)
+ * may stand in text. */
+static size_t clean_length(const unsigned char *bytes, size_t left)
 {
-    unsigned char first = bytes[0];
-    unsigned char low = 0x80, high = 0xBF;
-    size_t length;
+    size_t length = utf8_length(bytes, left);
 
-    if (first < 0x80)
-        return first == '\t' || (first >= 0x20 && first != 0x7F);
-    if (first < 0xC2 || first > 0xF4)
+    if (length > 0 && bytes[0] != '\t' && utf8_is_control(bytes, length))
         return 0;
-    length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    if (left < length)
-        return 0;
-    if (first == 0xC2 || first == 0xE0)
-        low = 0xA0; /* no C1 control; nothing that two bytes can say */
-    else if (first == 0xED)
-        high = 0x9F; /* no surrogate */
-    else if (first == 0xF0)
-        low = 0x90; /* nothing that three bytes can say */
-    else if (first == 0xF4)
-        high = 0x8F; /* nothing above U+10FFFF */
-    if (!continues(bytes[1], low, high))
-        return 0;
-    for (size_t i = 2; i < length; i++) {
-        if (!continues(bytes[i], 0x80, 0xBF))
-            return 0;
-    }
     return length;
 }
 
@@ -83,7 +58,7 @@ bool text_is_clean(const void *bytes, size_t length)
             at += BLOCK;
         if (at == end)
             break;
-        step = character(at, (size_t)(end - at));
+        step = clean_length(at, (size_t)(end - at));
         if (step == 0)
             return false;
         at += step;
