@@ -85,7 +85,25 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("family", families)
 
 
-def pytest_collection_modifyitems(items):
+def is_sanitized(program):
+    code = program.read_bytes()
+    return b"__asan_init" in code or b"__tsan_init" in code
+
+
+def deselect_unsanitized(config, items):
+    """Takes out the cases that cannot be asked of a sanitizer build."""
+    gone = [
+        item
+        for item in items
+        if item.get_closest_marker("unsanitized")
+        and is_sanitized(program_path(config, item.callspec.params["stage"]))
+    ]
+    items[:] = [item for item in items if item not in gone]
+    config.hook.pytest_deselected(items=gone)
+
+
+def pytest_collection_modifyitems(config, items):
+    deselect_unsanitized(config, items)
     for item in items:
         item.add_marker(pytest.mark.timeout(TEST_SECONDS))
         for mark in item.iter_markers("capability"):
@@ -121,8 +139,7 @@ def program(stage, pytestconfig):
 @pytest.fixture
 def sanitized(program):
     """Whether the program is a sanitizer build, whose memory is not its own."""
-    code = program.read_bytes()
-    return b"__asan_init" in code or b"__tsan_init" in code
+    return is_sanitized(program)
 
 
 @pytest.fixture

@@ -503,11 +503,10 @@ def test_out_of_descriptors(start):
 
 
 @pytest.mark.stages(1, 2)
-def test_out_of_threads(start, sanitized):
+@pytest.mark.unsanitized
+def test_out_of_threads(start):
     """A thread that cannot be started is a client that is refused: over what
     there is room for comes `server-full`, and room again after it."""
-    if sanitized:
-        pytest.skip("a sanitizer needs the address space itself")
     server = start("--max-connections", "10000")
     limit = proc.address_space_bytes(server.pid) + (32 << 20)
     resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, limit))

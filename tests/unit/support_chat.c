@@ -34,7 +34,8 @@ static void bytes_grow(struct bytes *bytes, size_t needed)
     else
         data = mmap(NULL, capacity, PROT_READ | PROT_WRITE,
                     /* cppcheck-suppress invalidFunctionArg; see mmap(2) */
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                    0); /* cppcheck-suppress invalidFunctionArg */
     if (data == MAP_FAILED)
         abort();
     bytes->data = data;
@@ -212,12 +213,13 @@ static bool client_receive(struct client *client)
 {
     size_t length =
         smaller(client->in.length - client->in_from, client->receive_max);
-    const char *from = client->in.data + client->in_from;
 
     if (!client->session || !client->reading)
         return false;
     assert_false(session_paused(client->session));
     if (length > 0) {
+        const char *from = client->in.data + client->in_from;
+
         client->in_from += length;
         client->reading =
             session_receive(client->session, from, length) == VERDICT_CONTINUE;
@@ -516,10 +518,13 @@ void client_unstall(struct client *client)
 
 const char *client_line(struct client *client)
 {
-    char *from = client->out.data + client->out_from;
     size_t left = client_unread(client);
-    char *end = left > 0 ? memchr(from, '\n', left) : NULL;
+    char *from, *end;
 
+    if (left == 0)
+        return NULL;
+    from = client->out.data + client->out_from;
+    end = memchr(from, '\n', left);
     if (!end)
         return NULL;
     *end = '\0';

@@ -333,6 +333,25 @@ static void test_holder_of_old_bytes_is_closed(void **state)
     engine_stop();
 }
 
+/* One that takes all it is offered, if not within the turn, is no such holder.
+ */
+static void test_prompt_reader_is_not_closed(void **state)
+{
+    (void)state;
+    start_with_little();
+    ann->completes_late = true;
+    client_stall(bob);
+    for (unsigned i = 0; i < 200; i++)
+        client_tell(ann, "/msg bob %0900d", i);
+    client_forget(ann);
+    assert_true(engine.chat->budget.used_bytes >
+                engine.chat->budget.limit_bytes / 8 * 7);
+    client_tell(ann, "hello");
+    client_expect(ann, "[lobby] ann: hello");
+    assert_false(ann->closed);
+    engine_stop();
+}
+
 /* Memory for one segment more than there are: what does not fit is told to
  * who sent it, the others go on. */
 static void test_refused_message_ends_its_sender_alone(void **state)
@@ -390,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_every_budget),
         cmocka_unit_test(test_slow_members_lag_first),
         cmocka_unit_test(test_holder_of_old_bytes_is_closed),
+        cmocka_unit_test(test_prompt_reader_is_not_closed),
         cmocka_unit_test(test_refused_message_ends_its_sender_alone),
         cmocka_unit_test(test_session_without_memory_for_a_reply),
     };
