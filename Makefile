@@ -248,7 +248,7 @@ $(UNITS:=.run): %.run: %
 .PHONY: integration
 integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as above
 	@echo '== integration: $(VARIANT)'
-	@$(PYTHON) -m pytest tests/integration -q -n 2 -p no:cacheprovider \
+	@RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest tests/integration -q -n 2 -p no:cacheprovider \
 	    --build-dir=$(OUT) $(if $(STAGE),--stage='$(STAGE)') \
 	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)),|| [ $$? = 5 ])
 

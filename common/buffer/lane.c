@@ -72,12 +72,12 @@ void lane_release(struct lane *lane, struct segment_store *store)
     drop_all(lane, store);
 }
 
-/* A record that needs a segment of its own size says nothing about the next
- * ones. */
+/* A segment has filled up, so the next one is larger. A record that needs a
+ * segment of its own size says nothing about the next ones. */
 static void grow_grade(struct lane *lane, const struct segment *filled)
 {
-    if (filled->grade == lane->grade && lane->grade < SEGMENT_LARGE)
-        lane->grade++;
+    if (filled->grade < SEGMENT_LARGE && filled->grade >= lane->grade)
+        lane->grade = filled->grade + 1;
 }
 
 unsigned char *lane_reserve(struct lane *lane, struct segment_store *store,
@@ -92,6 +92,8 @@ unsigned char *lane_reserve(struct lane *lane, struct segment_store *store,
     if (newest && segment_used(newest) > 0)
         grow_grade(lane, newest);
     segment = segment_create(store, lane->grade, length);
+    if (!segment && lane->grade > SEGMENT_SMALL) /* a small one may do */
+        segment = segment_create(store, SEGMENT_SMALL, length);
     if (!segment)
         return NULL;
     segment->start = head_position(lane);

@@ -69,11 +69,18 @@ static void expire_timers(struct chat *chat)
     }
 }
 
-/*
- * When memory runs short, segments that are out of their logs and alive only
- * for somebody who takes no bytes are the first to go: their holders are closed
- * before anybody else notices.
- */
+/* Whether it keeps bytes alive that are out of their log, and does not take
+ * them: it took less than it was offered, or for a second nothing. */
+static bool holds_old_bytes(const struct session *session)
+{
+    if (session->span_outbox || !span_is_detached(&session->span))
+        return false;
+    return session->blocked ||
+           session->progress_ns + LINGER_NS <= session->chat->now_ns;
+}
+
+/* When memory runs short, those are the first to go, before anybody else
+ * notices. */
 static void relieve_memory(struct chat *chat)
 {
     uint64_t limit = chat->config.memory_bytes_max;
@@ -84,7 +91,7 @@ static void relieve_memory(struct chat *chat)
     for (uint32_t i = 0; i < chat->timers.count; i++) {
         struct session *session = chat->timers.heap[i].session;
 
-        if (!session->span_outbox && span_is_detached(&session->span))
+        if (holds_old_bytes(session))
             session_abandon(session, ENDING_NO_MEMORY);
     }
 }

@@ -63,9 +63,9 @@ class TextClient:
 
     # --- sending
 
-    def send(self, data):
+    def send(self, data, seconds=WAIT):
         """Sends bytes as they are."""
-        self.socket.settimeout(WAIT)
+        self.socket.settimeout(seconds)
         try:
             self.socket.sendall(data)
         except TimeoutError:
@@ -73,9 +73,9 @@ class TextClient:
                 f"the server does not read; {self._received()}"
             ) from None
 
-    def say(self, *lines):
+    def say(self, *lines, seconds=WAIT):
         """Sends whole lines, in one piece."""
-        self.send("".join(line + "\n" for line in lines).encode())
+        self.send("".join(line + "\n" for line in lines).encode(), seconds)
 
     def half_close(self):
         """Ends our side of the stream, as `nc -N` does at end of input."""

@@ -16,7 +16,7 @@ def flood(speaker, room, listeners=(), patience=PATIENCE):
     """Says much in a room, and hears it there. Returns how many messages."""
     for first in range(0, FLOOD, BATCH):
         lines = [f"{first + n} {LINE}" for n in range(BATCH)]
-        speaker.say(*lines)
+        speaker.say(*lines, seconds=patience)
         for member in (speaker, *listeners):
             heard = member.hear_messages(room, BATCH, patience)
             assert heard == [f"{speaker.nick}: {line}" for line in lines]

@@ -119,6 +119,27 @@ static void test_stall(void **state)
     engine_stop();
 }
 
+/* That it is tried again is no progress. */
+static void test_trying_is_no_progress(void **state)
+{
+    struct client *ann, *bob;
+    struct iovec vectors[2];
+
+    (void)state;
+    start(&ann, &bob);
+    client_stall(ann);
+    client_tell(bob, "hello");
+    for (unsigned i = 0; i < 59; i++) {
+        engine_wait(SECONDS);
+        assert_int_equal(session_pending(ann->session, vectors, 2), 1);
+        session_sent(ann->session, 0);
+    }
+    assert_int_equal(engine_logged("error=timeout"), 0);
+    engine_wait(SECONDS);
+    assert_int_equal(engine_logged("error=timeout"), 1);
+    engine_stop();
+}
+
 /* Every byte that it takes counts. */
 static void test_progress_is_no_stall(void **state)
 {
@@ -446,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_what_is_heard),
         cmocka_unit_test(test_no_time_outs),
         cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_trying_is_no_progress),
         cmocka_unit_test(test_progress_is_no_stall),
         cmocka_unit_test(test_wakes_up_in_time),
         cmocka_unit_test(test_closing_error_is_given_up),

@@ -153,8 +153,10 @@ static void test_others_see_it_leave(void **state)
     engine_forget();
     client_stall(ann);
     client_tell(bob, "hello");
+    client_tell(bob, "unsent when she leaves");
     client_tell(ann, "/quit");
     client_expect(bob, "[den] bob: hello");
+    client_expect(bob, "[den] bob: unsent when she leaves");
     client_expect(bob, "[lobby] * ann left");
     client_expect(bob, "[den] * ann left");
     client_expect_nothing(bob);

@@ -523,6 +523,36 @@ static void test_rooms_in_rotation(void **state)
     engine_stop();
 }
 
+/* What waits of a room goes in few sends, whatever the size of its messages:
+ * at the most twice as many as if each were full. */
+static void long_rest(size_t length)
+{
+    uint64_t record = strlen("[lobby] bob: \n") + length;
+    uint64_t count = 8 * SPAN_BYTES_MAX / record;
+    struct client *ann, *bob;
+    uint64_t before;
+
+    start(MIB, &ann, &bob);
+    client_stall(ann);
+    say_numbered(bob, 0, 1, length);
+    engine_run();
+    say_numbered(bob, 1, count, length);
+    engine_run();
+    before = engine.serves;
+    client_unstall(ann);
+    assert_true(engine.serves - before <= 2 * 8);
+    engine_stop();
+}
+
+static void test_long_rest_in_few_sends(void **state)
+{
+    static const size_t lengths[] = {10, 100, 400, 1000, 2000, 4000};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(lengths); i++)
+        long_rest(lengths[i]);
+}
+
 /* ---- Never interleaved -------------------------------------------------- */
 
 /* Each of four rooms, replies and private messages, with lines of all lengths,
@@ -612,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_leaving_while_behind),
         cmocka_unit_test(test_left_rooms_without_a_rest),
         cmocka_unit_test(test_rooms_in_rotation),
+        cmocka_unit_test(test_long_rest_in_few_sends),
         cmocka_unit_test(test_never_interleaved),
     };
 

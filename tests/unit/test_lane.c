@@ -644,6 +644,7 @@ static void append_any(struct history *history)
     struct rng *rng = &history->rng;
     uint32_t length = (uint32_t)rng_magnitude(rng, history->record_bytes_max);
     bool message = rng_below(rng, 4) > 0;
+    uint64_t limit = memory.budget.limit_bytes;
 
     if (history->gives_up && rng_below(rng, 10) == 0) {
         uint32_t other =
@@ -654,10 +655,13 @@ static void append_any(struct history *history)
     }
     if (rng_below(rng, 20) == 0)
         alloc_fail_at(1);
+    else if (rng_below(rng, 20) == 0) /* nor for a smaller segment */
+        memory.budget.limit_bytes = memory_used(&memory);
     if (append(message ? RECORD_MESSAGE : RECORD_NOTICE, length))
         happened.appends++;
     else
         happened.failures++;
+    memory.budget.limit_bytes = limit;
     alloc_fail_at(0);
 }
 
