@@ -12,6 +12,7 @@ SANITIZE ?=
 STAGE    ?=
 K        ?=
 ARGS     ?=
+CLIENTS  ?= 1000
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -32,7 +33,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall test exercises lint clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle test exercises lint clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -172,6 +173,7 @@ PACKAGES_test := $(PACKAGES_run) libcmocka-dev netcat-openbsd \
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
+PACKAGES_idle := $(PACKAGES_test)
 PACKAGES_lint := $(PACKAGES_run) gcc libcmocka-dev clang-format clang-tidy \
     cppcheck python3
 PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint)
@@ -210,6 +212,11 @@ run: deps ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeout 60", STAG
 stall: deps ## what one reader that stalls does to the others (STAGE=1)
 	@$(MAKE) all
 	@$(PYTHON) tests/demo/stall.py $(OUT)/$(NEWEST) $(ARGS)
+
+.PHONY: idle
+idle: deps ## what idle members cost a server (STAGE=1, CLIENTS=1000)
+	@$(MAKE) all
+	@$(PYTHON) tests/demo/idle.py $(OUT)/$(NEWEST) $(CLIENTS)
 
 .PHONY: bench-log
 bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken from it

@@ -175,6 +175,7 @@ def launch(program):
 
         def launch_server(*options, wrapper=(), umask=-1):
             server = Server([*wrapper, program, *options], umask)
+            servers.callback(server.print_log)
             servers.callback(server.dismiss)
             server.wait_event("ready")
             return server

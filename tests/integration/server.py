@@ -120,6 +120,10 @@ class Server:
             self._ended = True
             self._changed.notify_all()
 
+    def print_log(self):
+        """Its end, for who looks into why a test failed."""
+        print(b"".join(self.log[-50:]).decode(errors="replace"))
+
     # --- end
 
     def signal(self, number):
@@ -141,7 +145,6 @@ class Server:
         """Ends the server if the test has not. It has to go quietly."""
         for client in self._clients:
             client.close()
-        print(b"".join(self.log[-50:]).decode(errors="replace"))
         if self._judged:
             return
         self.signal(signal.SIGTERM)
