@@ -210,11 +210,13 @@ run: deps ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeout 60", STAG
 
 .PHONY: stall
 stall: deps ## what one reader that stalls does to the others (STAGE=1)
+	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
 	@$(MAKE) all
 	@$(PYTHON) tests/demo/stall.py $(OUT)/$(NEWEST) $(ARGS)
 
 .PHONY: idle
 idle: deps ## what idle members cost a server (STAGE=1, CLIENTS=1000)
+	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
 	@$(MAKE) all
 	@$(PYTHON) tests/demo/idle.py $(OUT)/$(NEWEST) $(CLIENTS)
 
@@ -261,6 +263,7 @@ integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as ab
 
 .PHONY: exercises
 exercises: deps ## which exercises of a stage's README are solved (STAGE=1)
+	$(if $(wildcard tests/integration/exercise_stage$(STAGE).py),,$(error say STAGE=1))
 	@$(MAKE) all
 	@$(PYTHON) -m pytest tests/integration/exercise_stage$(STAGE).py -q \
 	    -p no:cacheprovider --tb=line --build-dir=$(OUT) --stage='$(STAGE)'
@@ -270,11 +273,12 @@ exercises: deps ## which exercises of a stage's README are solved (STAGE=1)
 # In the default variant, whatever is asked for: purity looks at symbols, and
 # sanitizers add their own. -k: all complaints at once.
 .PHONY: lint
-lint: deps ## formatting, clang-tidy, cppcheck, purity of the core, directions of includes
+lint: deps ## formatting, clang-tidy, cppcheck, purity of the core, includes, quotations
 	@$(MAKE) -k lint-all MODE=release CC=gcc SANITIZE=
 
-.PHONY: lint-all lint-format lint-tidy lint-cppcheck lint-purity lint-includes
-lint-all: lint-format lint-tidy lint-cppcheck lint-purity lint-includes
+.PHONY: lint-all lint-format lint-tidy lint-cppcheck lint-purity lint-includes \
+    lint-quotes
+lint-all: lint-format lint-tidy lint-cppcheck lint-purity lint-includes lint-quotes
 
 lint-format:
 	$(call show,FORMAT)
@@ -312,6 +316,10 @@ lint-purity: $(OUT)/libcore.a $(PURE_BASE) $(OUT)/obj/tests/lint/impure.o
 lint-includes:
 	$(call show,INCLUDES)
 	$(Q)$(PYTHON) tests/lint/includes
+
+lint-quotes:
+	$(call show,QUOTES)
+	$(Q)$(PYTHON) tests/lint/quotes
 
 # ---- The rest ---------------------------------------------------------------
 

@@ -18,7 +18,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define RETRY_NS (20 * 1000 * 1000) /* when the kernel wants memory */
+#define WANT_NS (20 * 1000 * 1000) /* a pause when the kernel wants memory */
 #define DROP_READS_MAX 64
 
 /* What the peer has sent by now is dropped, so that close(2) sends no reset
@@ -33,7 +33,20 @@ static void drop_received(int fd)
     }
 }
 
-void turn_away(int fd, enum dialect dialect)
+static void log_refused(const struct sockaddr_storage *from)
+{
+    char name[PEER_TEXT_BYTES];
+    struct log_field fields[2];
+
+    peer_text(from, name);
+    fields[0] = log_string("peer", name);
+    fields[1] = log_string("reason", error_name(ERROR_SERVER_FULL));
+    log_event(LOG_INFO, "refused", fields, 2);
+}
+
+/* send(2) to a new connection, whose buffer is empty, fails only if the peer
+ * has gone. */
+void refuse(int fd, enum dialect dialect, const struct sockaddr_storage *from)
 {
     struct event full = {.kind = EVENT_ERROR, .code = ERROR_SERVER_FULL};
     enum encoding encoding = dialect_encoding(dialect);
@@ -42,26 +55,10 @@ void turn_away(int fd, enum dialect dialect)
 
     assert(wire_size(encoding, &full) <= sizeof(bytes));
     end = wire_encode(encoding, &full, bytes);
-    /* A new connection's buffer is empty: a send fails only if the peer has
-     * gone. */
     send(fd, bytes, (size_t)(end - bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(fd, SHUT_WR);
     drop_received(fd);
-}
-
-/* For a connection that gets no thread. */
-static void refuse(int fd, enum dialect dialect,
-                   const struct sockaddr_storage *from)
-{
-    char name[PEER_TEXT_BYTES];
-    struct log_field fields[2];
-
-    turn_away(fd, dialect);
-    close(fd);
-    peer_text(from, name);
-    fields[0] = log_string("peer", name);
-    fields[1] = log_string("reason", "server-full");
-    log_event(LOG_INFO, "refused", fields, 2);
+    log_refused(from);
 }
 
 /* SO_SNDTIMEO bounds each send; TCP_NODELAY, for we coalesce ourselves (it
@@ -93,32 +90,19 @@ int thread_start(pthread_t *thread, int detach_state, void *(*run)(void *),
     return -failure;
 }
 
-static struct connection *connection_create(struct acceptor *acceptor, int fd,
-                                            const struct sockaddr_storage *from)
-{
-    struct connection *connection = calloc(1, sizeof(*connection));
-
-    if (!connection)
-        return NULL;
-    connection->server = acceptor->server;
-    connection->fd = fd;
-    connection->dialect = acceptor->dialect;
-    connection->address = *from;
-    pthread_cond_init(&connection->wake, NULL);
-    return connection;
-}
-
 /* The thread that serves the connection owns it from here on. EAGAIN from
  * pthread_create(3): no memory for a stack, or no more threads allowed. */
 static void on_accept(struct acceptor *acceptor, int fd,
                       const struct sockaddr_storage *from)
 {
     struct server *server = acceptor->server;
-    struct connection *connection = connection_create(acceptor, fd, from);
+    struct connection *connection;
     pthread_t thread;
 
+    connection = connection_create(server, fd, acceptor->dialect, from);
     if (!connection) {
         refuse(fd, acceptor->dialect, from);
+        close(fd);
         return;
     }
     set_socket_options(fd, &server->options);
@@ -126,9 +110,8 @@ static void on_accept(struct acceptor *acceptor, int fd,
     if (thread_start(&thread, PTHREAD_CREATE_DETACHED, serve, connection) == 0)
         return;
     table_remove(&server->table, connection);
-    pthread_cond_destroy(&connection->wake);
-    free(connection);
     refuse(fd, acceptor->dialect, from);
+    connection_destroy(connection);
     table_thread_ends(&server->table);
 }
 
@@ -152,11 +135,13 @@ static void refuse_with_spare(struct acceptor *acceptor)
     if (acceptor->spare_fd >= 0)
         close(acceptor->spare_fd);
     fd = accept_next(acceptor, &from);
-    if (fd >= 0)
+    if (fd >= 0) {
         refuse(fd, acceptor->dialect, &from);
+        close(fd);
+    }
     acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd < 0 && acceptor->spare_fd < 0)
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = WANT_NS}, NULL);
 }
 
 /*
@@ -192,10 +177,10 @@ static bool accept_failed(struct acceptor *acceptor, int error)
         break;
     case ENOBUFS:
     case ENOMEM: /* the kernel's memory: give it time */
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = WANT_NS}, NULL);
         break;
     default: /* ECONNABORTED and what the network passes up: this client's */
-        log_event(LOG_DEBUG, "error", &why, 1);
+        log_event(LOG_DEBUG, "accept-failed", &why, 1);
         break;
     }
     return true;

@@ -13,7 +13,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define RETRY_NS (20 * 1000 * NS_PER_US) /* offers and looks in a drain */
+#define DRAIN_LOOK_NS                                                          \
+    (20 * 1000 * NS_PER_US) /* offers and looks in a drain                     \
+                             */
 
 static const struct program program = {"stage1-blocking", 1};
 
@@ -41,12 +43,10 @@ static uint64_t clock_turn(struct server *server)
     send_ready(server);
     until_ns = chat_deadline(server->chat);
     server->clock_until_ns = until_ns;
-    if (until_ns != UINT64_MAX)
-        until_ns += server->stalled_ns;
     if (atomic_load(&server->draining)) {
         /* Sends do not wait now: who took nothing is offered it again. */
         table_visit(&server->table, flush);
-        until_ns = clock_mono_ns() + RETRY_NS;
+        until_ns = clock_mono_ns() + DRAIN_LOOK_NS;
     }
     pthread_mutex_unlock(&server->chat_lock);
     return until_ns;
@@ -77,7 +77,7 @@ static void close_listeners(struct server *server)
 /* Sleeps for a moment; a second signal ends the program at once. */
 static void drain_wait(struct server *server, const sigset_t *signals)
 {
-    struct timespec moment = {.tv_nsec = RETRY_NS};
+    struct timespec moment = {.tv_nsec = DRAIN_LOOK_NS};
     int signal = sigtimedwait(signals, NULL, &moment);
 
     if (signal != SIGTERM && signal != SIGINT)
@@ -152,7 +152,7 @@ static struct chat *make_chat(const struct options *options)
     struct chat_config config = chat_config_from(options);
 
     config.random = random_fill;
-    config.link = link_sample;
+    config.link = link_read;
     config.log = log_event;
     return chat_create(&config);
 }

@@ -34,19 +34,26 @@ static void on_over(struct connection *connection, enum reason reason)
     shutdown(connection->fd, SHUT_RDWR); /* fails only if it is gone already */
 }
 
-/*
- * Time in which the lock stands in a send is time in which we read from nobody:
- * the chat's clock stands still, so that no one is closed for silence that we
- * did not listen to. A send that does not stall is not worth counting.
- */
-static void count_stall(struct server *server, uint64_t waited_ns)
+static void tell_time(struct server *server)
 {
-    if (waited_ns >= STALL_NS)
-        server->stalled_ns += waited_ns;
+    chat_tick(server->chat, clock_mono_ns(), clock_wall_us());
+}
+
+/*
+ * While a send held the lock we read from nobody: the chat is told, so that no
+ * one is closed for silence that we did not listen to. A send that does not
+ * stall is not worth telling.
+ */
+static void after_wait(struct server *server, uint64_t waited_ns)
+{
+    if (waited_ns < STALL_NS)
+        return;
+    chat_was_away(server->chat, waited_ns);
+    tell_time(server);
 }
 
 /* Whether a send that took so long has used up its time. The kernel counts in
- * ticks of up to 10 ms, and may begin within one. */
+ * ticks of up to 10 ms, of which the first may have begun already. */
 static bool send_timed_out(const struct server *server, uint64_t waited_ns)
 {
     uint64_t timeout_ns = server->options.send_timeout_ns;
@@ -77,7 +84,6 @@ static void send_span(struct connection *connection, struct iovec *vectors,
                    MSG_NOSIGNAL | (draining ? MSG_DONTWAIT : 0));
     atomic_store(&server->sending, NULL);
     waited_ns = clock_mono_ns() - start_ns;
-    count_stall(server, waited_ns);
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
         on_over(connection, REASON_RESET);
     else
@@ -85,6 +91,7 @@ static void send_span(struct connection *connection, struct iovec *vectors,
     if (!draining && session_blocked(connection->session) &&
         send_timed_out(server, waited_ns))
         on_over(connection, REASON_SEND_TIMEOUT);
+    after_wait(server, waited_ns);
 }
 
 static void flush_once(struct connection *connection)
@@ -117,7 +124,7 @@ void flush(struct connection *connection)
 
 /* getsockopt(2), TCP_INFO: fails on a Unix socket, of which there is nothing to
  * know. */
-void link_sample(void *user, struct link_sample *sample)
+void link_read(void *user, struct link_sample *sample)
 {
     const struct connection *connection = user;
     struct tcp_info info = {0};
@@ -135,8 +142,7 @@ void link_sample(void *user, struct link_sample *sample)
 void turn_begin(struct server *server)
 {
     pthread_mutex_lock(&server->chat_lock);
-    chat_tick(server->chat, clock_mono_ns() - server->stalled_ns,
-              clock_wall_us());
+    tell_time(server);
 }
 
 /* Sends what everybody is due. */
@@ -241,7 +247,23 @@ static void read_all(struct connection *connection)
     } while (on_receive(connection, bytes, (size_t)length));
 }
 
-static void connection_destroy(struct connection *connection)
+struct connection *connection_create(struct server *server, int fd,
+                                     enum dialect dialect,
+                                     const struct sockaddr_storage *from)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    if (!connection)
+        return NULL;
+    connection->server = server;
+    connection->fd = fd;
+    connection->dialect = dialect;
+    connection->address = *from;
+    pthread_cond_init(&connection->wake, NULL);
+    return connection;
+}
+
+void connection_destroy(struct connection *connection)
 {
     pthread_cond_destroy(&connection->wake);
     close(connection->fd);
@@ -257,7 +279,7 @@ void *serve(void *argument)
     if (connection->session)
         read_all(connection);
     else
-        turn_away(connection->fd, connection->dialect);
+        refuse(connection->fd, connection->dialect, &connection->address);
     on_close(connection);
     table_remove(&server->table, connection);
     connection_destroy(connection);

@@ -28,21 +28,22 @@
 #define STACK_BYTES (256 * KIB) /* a receive buffer, a log line, and calls */
 
 struct server {
+    /* Set before the first thread. */
     struct options options;
+    /* With locks of their own. */
     struct table table;
     sem_t clock_due; /* posted when keep_time has to look before its time */
     /* Set by main, read by the others. */
     atomic_bool stopping, metrics_wanted, quitting;
-    /* Set by the others, read by main. */
+    _Atomic uint64_t drain_by_ns; /* CLOCK_MONOTONIC; set before `stopping` */
+    /* Set under chat_lock; read under it, and by main without. */
     atomic_bool draining;                 /* every session has been told */
     _Atomic(struct connection *) sending; /* whose send is under way */
     atomic_uint sends;                    /* how many there have been */
-    _Atomic uint64_t drain_by_ns;         /* CLOCK_MONOTONIC */
     /* Under chat_lock. */
     pthread_mutex_t chat_lock;
     struct chat *chat;
-    uint64_t clock_until_ns; /* until when keep_time sleeps, chat's time */
-    uint64_t stalled_ns;     /* how far the chat's time is behind */
+    uint64_t clock_until_ns; /* until when keep_time sleeps */
 };
 
 /* ---- server.c ---- */
@@ -60,7 +61,13 @@ void flush(struct connection *);
 void *serve(void *argument);
 
 /* What the kernel knows of a connection, `user`. */
-void link_sample(void *user, struct link_sample *);
+void link_read(void *user, struct link_sample *);
+
+/* A connection on `fd`, which it owns from then on; NULL without memory. */
+struct connection *connection_create(struct server *, int fd, enum dialect,
+                                     const struct sockaddr_storage *from);
+/* Closes the descriptor. */
+void connection_destroy(struct connection *);
 
 /* ---- accept.c ---- */
 
@@ -73,8 +80,8 @@ struct acceptor {
 };
 
 /* Says `server-full` to a connection that cannot be served, without waiting.
- * The descriptor stays the caller's. */
-void turn_away(int fd, enum dialect);
+ * The descriptor stays the caller's, who closes it. */
+void refuse(int fd, enum dialect, const struct sockaddr_storage *from);
 
 /* Starts the listener's thread; 0 or -errno. */
 int acceptor_start(struct acceptor *, struct server *, struct listener *);

@@ -22,8 +22,10 @@ struct connection {
     int fd;
     enum dialect dialect;
     struct sockaddr_storage address;
-    /* Under the chat's lock. */
+    /* Written by its own thread under the chat's lock, read by others under
+     * it. */
     struct session *session;
+    /* Under the chat's lock. */
     pthread_cond_t wake; /* may be read again, or is over */
     bool over;           /* to be closed by its thread, for `reason` */
     enum reason reason;

@@ -39,16 +39,16 @@
 /* Members of one room that are visited before other rooms have their turn. */
 #define SWEEP_MEMBERS_MAX 64
 
-/* Connections over the limit that are being told `server-full` at a time; one
- * more is closed without a word. */
+/* Sessions over the limit that are being told `server-full` at a time, with a
+ * second of lingering each; one more is told so by its engine, and closed. */
 #define REFUSED_SESSIONS_MAX 64
 
 /* How long a closed session is still read from, so that no reset overtakes
  * the last word; and how long a last word that nobody takes is offered. */
 #define LINGER_NS UINT64_C(1000000000)
 
-/* The largest lane record: a text message of --max-message's highest value
- * with its room and nick, far under what a segment's 32-bit offsets reach. */
+/* The largest lane record: far over the longest message with its room and
+ * nick, far under what a segment's 32-bit offsets reach. */
 #define RECORD_BYTES_MAX (64 * MIB)
 
 _Static_assert(PRIVATE_UNREAD_MAX > REPLIES_UNREAD_MAX,

@@ -19,7 +19,6 @@ static void budget_return(struct budget *budget, size_t length)
                                                 memory_order_relaxed);
 
     assert(before >= length);
-    (void)before;
 }
 
 /* Adds first and looks after, so that two workers cannot both take the last

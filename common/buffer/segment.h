@@ -32,7 +32,7 @@
 enum segment_grade {
     SEGMENT_SMALL,  /* 512 bytes in all */
     SEGMENT_MEDIUM, /* 4 KiB in all */
-    SEGMENT_LARGE,  /* an eighth of the room window, at least 4 KiB */
+    SEGMENT_LARGE,  /* an eighth of the room window, 4 KiB to 1 MiB */
     SEGMENT_EXACT,  /* one record that is larger than any of those */
 };
 

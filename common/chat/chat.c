@@ -8,7 +8,6 @@
  */
 #include "common/chat/chat.h"
 
-#include "common/base/clock.h"
 #include "common/chat/internal.h"
 
 #include <assert.h>
@@ -44,7 +43,7 @@ void chat_destroy(struct chat *chat)
     if (!chat)
         return;
     assert(!chat->nicks && !chat->addresses);
-    while (chat->rooms_ready_first)
+    while (chat->rooms_ready_first) /* rooms that ended go in their turn */
         chat_next_ready(chat);
     assert(!chat->rooms);
     timers_release(&chat->timers, &chat->budget);
@@ -106,6 +105,16 @@ void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
     relieve_memory(chat);
     expire_timers(chat);
     meters_expire(chat);
+}
+
+void chat_was_away(struct chat *chat, uint64_t away_ns)
+{
+    for (uint32_t i = 0; i < chat->timers.count; i++) {
+        struct session *session = chat->timers.heap[i].session;
+
+        if (!session->paused) /* else it is a duration, and stands still */
+            session->heard_ns += away_ns;
+    }
 }
 
 uint64_t chat_deadline(const struct chat *chat)
@@ -225,7 +234,7 @@ void chat_shutdown(struct chat *chat, uint64_t within_ns)
     struct timers *timers = &chat->timers;
 
     chat->stopping = true;
-    chat->stop_by_ns = chat->now_ns + within_ns + 1;
+    chat->stop_by_ns = chat->now_ns + within_ns + 1; /* 0: not in this turn */
     /* The heap is where every session is. Stopping one moves its deadline
      * earlier, which moves only its parents, and those have been stopped. */
     for (uint32_t i = 0; i < timers->count; i++)

@@ -7,7 +7,6 @@
 #include "common/chat/internal.h"
 #include "common/wire/name.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* What may follow a command's word. */
@@ -331,22 +330,11 @@ static void reply_joined(struct session *session, const struct room *room)
     reply_built(session, &line);
 }
 
-static void log_joined(const struct session *session, const struct room *room)
-{
-    struct log_field fields[] = {
-        log_number("session", session->id),
-        log_text("nick", session->nick, session->nick_length),
-        log_text("room", room->name, room->name_length),
-    };
-
-    if (session->chat->config.log)
-        session->chat->config.log(LOG_INFO, "joined", fields, 3);
-}
-
 static void run_join(struct session *session, const struct arguments *arguments)
 {
     struct slice name = room_name_plain(arguments->name);
     struct membership *membership;
+    struct log_field joined;
 
     if (!room_name_or_refuse(session, name))
         return;
@@ -366,7 +354,9 @@ static void run_join(struct session *session, const struct arguments *arguments)
         session_fault(session, "no memory for a membership");
         return;
     }
-    log_joined(session, membership->room);
+    joined =
+        log_text("room", membership->room->name, membership->room->name_length);
+    session_log(session, LOG_INFO, "joined", &joined, 1);
     reply_joined(session, membership->room);
 }
 

@@ -24,7 +24,8 @@ static unsigned bucket_of(uint64_t value)
     return (unsigned)((shift << HISTOGRAM_LINEAR_BITS) + (value >> shift));
 }
 
-/* The largest value that falls into the bucket. */
+/* The largest value that falls into the bucket. In bucket_of `value >> shift`
+ * is 16 to 31, so bucket >> 4 is shift + 1. */
 static uint64_t bucket_high(unsigned bucket)
 {
     unsigned shift = bucket >> HISTOGRAM_LINEAR_BITS;

@@ -124,6 +124,7 @@ static void act_on(struct session *session, const struct request *request)
 static void take_outcome(struct session *session, enum wire_outcome outcome,
                          const struct request *request, enum error_code error)
 {
+    /* While paused it is how long ago that was. */
     session->heard_ns = session->paused ? 0 : session->chat->now_ns;
     if (outcome == WIRE_INVALID || request->kind != REQUEST_NOTHING)
         rate_count(session);

@@ -111,15 +111,15 @@ struct session {
     uint64_t messages, bytes_in, bytes_out;
     struct meter *meter;
     struct address *address;
-    /* The rest. */
-    enum error_code error : 8;
+    /* Who it is and how it stands. */
+    enum error_code error : 8; /* if it ends with one */
     enum dialect dialect : 8;
     enum encoding encoding : 8;
     enum session_state state : 8;
     enum ending ending : 8;
     uint8_t room_count, leaving_count;
     uint8_t nick_length;
-    uint32_t stamp;
+    uint32_t stamp;       /* of the last join */
     bool ready : 1;       /* on the ready list */
     bool blocked : 1;     /* the peer took less than was offered */
     bool span_outbox : 1; /* the span came from the outbox */
@@ -178,14 +178,16 @@ struct chat {
     uint64_t last_id;
     bool stopping;
     uint64_t stop_by_ns;
+    /* Deadlines. */
+    struct timers timers;
     /* Whose turn it is. */
     struct session *ready_first, *ready_last;
     struct room *rooms_ready_first, *rooms_ready_last;
     uint32_t swept; /* members of the first ready room looked at this turn */
-    struct timers timers;
-    struct metrics metrics;
-    uint32_t blocked;
     uint64_t appended_bytes; /* to rooms, in this turn */
+    /* Figures. */
+    struct metrics metrics;
+    uint32_t blocked; /* sessions that take no more at the moment */
     struct meter *meters_first, *meters_last;
 };
 
@@ -209,6 +211,13 @@ void ready_remove(struct session *);
 void rooms_ready_add(struct chat *, struct room *);
 
 /* ---- session.c ---- */
+
+/* The room in which every session starts. */
+#define LOBBY "lobby"
+
+/* Logs an event of the session's, with up to 6 fields more. */
+void session_log(struct session *, enum log_level, const char *event,
+                 const struct log_field *more, size_t count);
 
 /* Ends with an error that closes, as its last word. */
 void session_fail(struct session *, enum error_code);

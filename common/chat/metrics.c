@@ -6,7 +6,6 @@
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
 
-#include <assert.h>
 #include <string.h>
 
 static uint64_t now_second(const struct chat *chat)

@@ -27,7 +27,6 @@ void session_tell(struct session *session, const struct event *event)
     }
     end = wire_encode(session->encoding, event, out);
     assert(end == out + length);
-    (void)end;
     outbox_commit(&session->outbox, length);
     if (!session->blocked)
         ready_add(session);
@@ -184,7 +183,8 @@ static void take_membership(struct membership *membership)
 
 /*
  * Begins the next span. Where a membership had missed something, what it is
- * told stands in the outbox now, and comes first.
+ * told stands in the outbox now, and comes first. Lets go of the rooms it has
+ * left whose end it has been sent.
  */
 static void session_take(struct session *session)
 {

@@ -1,7 +1,9 @@
 /*
  * Finding by name: nicks, rooms, source addresses.
  *
- * The tables are uthash's. Strangers choose what is in them, so the hash is
+ * The tables are uthash's. An element whose `tbl` is NULL is in none: uthash
+ * leaves it so when it finds no memory, and we set it so when we take it out.
+ * Strangers choose what is in them, so the hash is
  * keyed with a secret of this process (SipHash-2-4: Aumasson and Bernstein, "a
  * fast short-input PRF", 2012; libsodium's crypto_shorthash), or they could
  * choose names that all fall into one bucket.

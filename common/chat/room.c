@@ -72,7 +72,6 @@ static void lane_append(struct chat *chat, struct lane *lane,
     unsigned char *end = wire_encode(encoding, event, out);
 
     assert(end == out + length);
-    (void)end;
     lane_commit(lane, &chat->segments, length, kind,
                 chat->config.room_window_bytes);
 }
@@ -102,8 +101,8 @@ bool room_post(struct chat *chat, struct room *room, const struct event *event,
     return true;
 }
 
-/* Tells the room of somebody who comes, goes or changes its nick, if with the
- * one concerned it has no more than `members`. */
+/* Tells the room of somebody who comes or goes, if its `members`, the one
+ * concerned counted, are few enough. False without memory. */
 static bool tell_presence(struct room *room, enum event_kind kind,
                           const struct session *who, uint32_t members)
 {
@@ -118,6 +117,7 @@ static bool tell_presence(struct room *room, enum event_kind kind,
     return room_post(who->chat, room, &event, RECORD_NOTICE);
 }
 
+/* A notice that finds no memory is lost: see room_leave. */
 void room_tell_nick(struct room *room, const struct session *who,
                     struct slice nick)
 {

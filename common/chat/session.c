@@ -15,9 +15,8 @@
 #include <assert.h>
 #include <string.h>
 
-static void log_session(struct session *session, enum log_level level,
-                        const char *name, const struct log_field *more,
-                        size_t count)
+void session_log(struct session *session, enum log_level level,
+                 const char *event, const struct log_field *more, size_t count)
 {
     struct log_field fields[8];
     size_t used = 0;
@@ -30,7 +29,7 @@ static void log_session(struct session *session, enum log_level level,
     assert(used + count <= sizeof(fields) / sizeof(fields[0]));
     for (size_t i = 0; i < count; i++)
         fields[used++] = more[i];
-    session->chat->config.log(level, name, fields, used);
+    session->chat->config.log(level, event, fields, used);
 }
 
 /* ---- Opening ------------------------------------------------------------ */
@@ -137,7 +136,7 @@ static void turn_away(struct session *session, enum error_code code,
         log_string("reason", error_name(code)),
     };
 
-    log_session(session, LOG_INFO, "refused", why, 2);
+    session_log(session, LOG_INFO, "refused", why, 2);
     session->refused = true;
     chat->refused++;
     session_fail(session, code);
@@ -149,7 +148,7 @@ static bool welcome(struct session *session)
 
     if (!give_guest_nick(session))
         return false;
-    lobby = room_join(session, SLICE("lobby"));
+    lobby = room_join(session, SLICE(LOBBY));
     if (!lobby) {
         nick_remove(session);
         return false;
@@ -165,10 +164,10 @@ static bool welcome(struct session *session)
 static void log_opened(struct session *session, const struct peer *peer)
 {
     struct log_field from = log_string("peer", peer->name);
-    struct log_field room = log_string("room", "lobby");
+    struct log_field room = log_string("room", LOBBY);
 
-    log_session(session, LOG_INFO, "connected", &from, 1);
-    log_session(session, LOG_INFO, "joined", &room, 1);
+    session_log(session, LOG_INFO, "connected", &from, 1);
+    session_log(session, LOG_INFO, "joined", &room, 1);
 }
 
 /* Takes back what admit counted. */
@@ -239,9 +238,10 @@ void session_end(struct session *session, enum ending ending)
     session->ending = ending;
     session->paused = false;
     session->progress_ns = chat->now_ns;
-    session->until_ns = ending == ENDING_ERROR
-                            ? chat->now_ns + chat->config.drain_timeout_ns + 1
-                            : UINT64_MAX;
+    session->until_ns =
+        ending == ENDING_ERROR
+            ? chat->now_ns + chat->config.drain_timeout_ns + 1 /* not now */
+            : UINT64_MAX;
     if (chat->stopping && session->until_ns > chat->stop_by_ns)
         session->until_ns = chat->stop_by_ns;
     depart(session);
@@ -261,6 +261,9 @@ void session_abandon(struct session *session, enum ending ending)
 
 void session_lag_out(struct session *session)
 {
+    struct log_field name = log_string("error", error_name(ERROR_LAGGED));
+
+    session_log(session, LOG_INFO, "error", &name, 1);
     session->chat->metrics.errors++;
     session->error = ERROR_LAGGED;
     if (session->state == SESSION_OPEN)
@@ -286,7 +289,7 @@ void session_fail(struct session *session, enum error_code code)
     struct log_field name = log_string("error", error_name(code));
 
     assert(error_closes(code));
-    log_session(session, LOG_INFO, "error", &name, 1);
+    session_log(session, LOG_INFO, "error", &name, 1);
     fail(session, code);
 }
 
@@ -297,7 +300,7 @@ void session_fault(struct session *session, const char *cause)
         log_string("cause", cause),
     };
 
-    log_session(session, LOG_ERROR, "error", fields, 2);
+    session_log(session, LOG_ERROR, "error", fields, 2);
     fail(session, ERROR_INTERNAL);
 }
 
@@ -335,7 +338,7 @@ static void log_closed(struct session *session, enum reason reason)
     };
 
     if (!session->refused)
-        log_session(session, LOG_INFO, "disconnected", fields, 5);
+        session_log(session, LOG_INFO, "disconnected", fields, 5);
 }
 
 void session_close(struct session *session, enum reason reason)
@@ -345,7 +348,7 @@ void session_close(struct session *session, enum reason reason)
     if (session->state == SESSION_OPEN)
         session_end(session, ENDING_NONE);
     session->state = SESSION_ENDED;
-    depart(session); /* from OPEN it was abandoned, still in its rooms */
+    depart(session); /* one that was abandoned while OPEN is in its rooms */
     while (session->memberships)
         membership_finish(session->memberships);
     if (session->blocked)

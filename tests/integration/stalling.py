@@ -23,9 +23,11 @@ def flood(speaker, room, listeners=(), patience=PATIENCE):
     return FLOOD
 
 
-def stall(server):
-    """Brings the server to hold output for bob, who does not read it."""
-    server.person("bob", "den", **STALLED)
+def stall(server, begun=""):
+    """Brings the server to hold output for bob, who does not read it, and has
+    begun a line."""
+    bob = server.person("bob", "den", **STALLED)
+    bob.send(begun.encode())
     alice = server.person("alice", "den")
     try:
         flood(alice, "den", patience=PATIENCE / 2)
