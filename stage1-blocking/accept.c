@@ -48,7 +48,11 @@ static void log_refused(const struct sockaddr_storage *from)
  * has gone. */
 void refuse(int fd, enum dialect dialect, const struct sockaddr_storage *from)
 {
-    struct event full = {.kind = EVENT_ERROR, .code = ERROR_SERVER_FULL};
+    struct event full = {
+        .kind = EVENT_ERROR,
+        .code = ERROR_SERVER_FULL,
+        .text = slice_of(error_detail(ERROR_SERVER_FULL)),
+    };
     enum encoding encoding = dialect_encoding(dialect);
     unsigned char bytes[256];
     unsigned char *end;

@@ -17,6 +17,8 @@
     (20 * 1000 * NS_PER_US) /* offers and looks in a drain                     \
                              */
 
+#define SIGNAL_INTERRUPT SIGUSR2
+
 static const struct program program = {"stage1-blocking", 1};
 
 /* ---- Time: a thread that sleeps until the chat's next deadline ---------- */
@@ -68,6 +70,12 @@ static void *keep_time(void *argument)
 
 /* ---- Stopping: main ----------------------------------------------------- */
 
+static void want_metrics(struct server *server)
+{
+    atomic_store(&server->metrics_wanted, true);
+    sem_post(&server->clock_due);
+}
+
 static void close_listeners(struct server *server)
 {
     for (size_t i = 0; i < server->options.listener_count; i++)
@@ -80,51 +88,59 @@ static void drain_wait(struct server *server, const sigset_t *signals)
     struct timespec moment = {.tv_nsec = DRAIN_LOOK_NS};
     int signal = sigtimedwait(signals, NULL, &moment);
 
+    if (signal == SIGUSR1)
+        want_metrics(server);
     if (signal != SIGTERM && signal != SIGINT)
         return;
     close_listeners(server);
     _exit(1);
 }
 
-/* Who has been in one and the same send since the last look, if anybody. */
-static struct connection *stuck_sender(struct server *server, unsigned *sends)
+/*
+ * The drain cannot begin while a send waits with the chat's lock. tgkill(2)
+ * makes it return; a signal that comes just before the send does nothing, so it
+ * is sent again and again. ESRCH: that thread has ended, all the better.
+ */
+static void interrupt_send(struct server *server)
 {
-    unsigned before = *sends;
+    pid_t sender = atomic_load(&server->sender);
 
-    *sends = atomic_load(&server->sends);
-    return *sends == before ? atomic_load(&server->sending) : NULL;
+    if (sender != 0 && !atomic_load(&server->draining))
+        tgkill(getpid(), sender, SIGNAL_INTERRUPT);
 }
 
 /*
  * Waits for every connection's thread to end: by itself for at most the drain
- * timeout and a second of lingering, then because its socket is shut down. The
- * drain cannot begin while a stalled peer holds the chat's lock: half the time
- * is for it, then it is cut off, and what is left is for the others.
+ * timeout and a second of lingering, then because its socket is shut down.
  */
 static void drain(struct server *server, const sigset_t *signals)
 {
     uint64_t by_ns = atomic_load(&server->drain_by_ns);
-    uint64_t cut_ns = by_ns - server->options.drain_timeout_ns / 2;
-    unsigned sends = atomic_load(&server->sends);
 
     while (table_threads(&server->table) > 0) {
-        uint64_t now_ns = clock_mono_ns();
-        struct connection *stuck = stuck_sender(server, &sends);
-
-        if (now_ns > by_ns + LINGER_NS)
+        if (clock_mono_ns() > by_ns + LINGER_NS)
             table_cut_all(&server->table);
-        else if (now_ns > cut_ns && !atomic_load(&server->draining))
-            table_cut(&server->table, stuck);
+        interrupt_send(server);
         drain_wait(server, signals);
     }
 }
 
 /* ---- Starting ----------------------------------------------------------- */
 
-/* The signals we wait for reach no thread by themselves; a peer or a log
- * reader that has gone is an error of write(2), not a signal. */
-static void signals_block(sigset_t *signals)
+/* Nothing: that the system call returns with EINTR is all that it is for. */
+static void on_interrupt(int signal)
 {
+    (void)signal;
+}
+
+/* The signals we wait for reach no thread by themselves; a peer or a log
+ * reader that has gone is an error of write(2), not a signal; one that
+ * interrupts a send must not restart it (no SA_RESTART). */
+static void signals_prepare(sigset_t *signals)
+{
+    struct sigaction interrupt = {.sa_handler = on_interrupt};
+
+    sigaction(SIGNAL_INTERRUPT, &interrupt, NULL);
     sigemptyset(signals);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
@@ -140,10 +156,8 @@ static void signals_wait(struct server *server, const sigset_t *signals)
 
     while (signal != SIGTERM && signal != SIGINT) {
         signal = sigwaitinfo(signals, NULL); /* EINTR after a SIGCONT */
-        if (signal != SIGUSR1)
-            continue;
-        atomic_store(&server->metrics_wanted, true);
-        sem_post(&server->clock_due);
+        if (signal == SIGUSR1)
+            want_metrics(server);
     }
 }
 
@@ -205,7 +219,7 @@ int main(int argc, char **argv)
         OPTIONS_EXIT)
         return status;
     log_init(server.options.log_level, server.options.log_format);
-    signals_block(&signals);
+    signals_prepare(&signals);
     table_init(&server.table);
     pthread_mutex_init(&server.chat_lock, NULL);
     sem_init(&server.clock_due, 0, 0);

@@ -52,6 +52,16 @@ static void after_wait(struct server *server, uint64_t waited_ns)
     tell_time(server);
 }
 
+/* gettid(2), asked once a thread. */
+static pid_t thread_id(void)
+{
+    static _Thread_local pid_t id;
+
+    if (id == 0)
+        id = gettid();
+    return id;
+}
+
 /* Whether a send that took so long has used up its time. The kernel counts in
  * ticks of up to 10 ms, of which the first may have begun already. */
 static bool send_timed_out(const struct server *server, uint64_t waited_ns)
@@ -65,30 +75,30 @@ static bool send_timed_out(const struct server *server, uint64_t waited_ns)
  * Waits in sendmsg(2) until the kernel has taken all of the span. It returns
  * with less, or with EAGAIN, when SO_SNDTIMEO has passed (socket(7)), and then
  * the peer is cut off; or earlier with less, or with EINTR, when the process
- * was stopped and continued (signal(7)). EPIPE and ECONNRESET: the peer is
- * gone; MSG_NOSIGNAL: that is no SIGPIPE. While draining nobody is waited for.
+ * was stopped and continued (signal(7)), or when main wants to stop
+ * (interrupt_send): from then on nobody is waited for. EPIPE and ECONNRESET:
+ * the peer is gone; MSG_NOSIGNAL: that is no SIGPIPE.
  */
 static void send_span(struct connection *connection, struct iovec *vectors,
                       size_t count)
 {
     struct server *server = connection->server;
     struct msghdr message = {.msg_iov = vectors, .msg_iovlen = count};
-    bool draining = atomic_load(&server->draining);
+    bool stopping = atomic_load(&server->stopping);
     uint64_t start_ns = clock_mono_ns();
     uint64_t waited_ns;
     ssize_t sent;
 
-    atomic_store(&server->sending, connection);
-    atomic_fetch_add(&server->sends, 1);
+    atomic_store(&server->sender, thread_id());
     sent = sendmsg(connection->fd, &message,
-                   MSG_NOSIGNAL | (draining ? MSG_DONTWAIT : 0));
-    atomic_store(&server->sending, NULL);
+                   MSG_NOSIGNAL | (stopping ? MSG_DONTWAIT : 0));
+    atomic_store(&server->sender, 0);
     waited_ns = clock_mono_ns() - start_ns;
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
         on_over(connection, REASON_RESET);
     else
         session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
-    if (!draining && session_blocked(connection->session) &&
+    if (!stopping && session_blocked(connection->session) &&
         send_timed_out(server, waited_ns))
         on_over(connection, REASON_SEND_TIMEOUT);
     after_wait(server, waited_ns);
@@ -107,18 +117,16 @@ static void flush_once(struct connection *connection)
         on_over(connection, REASON_ENDED);
 }
 
-/* A span that was begun is finished, unless we are draining: then keep_time
+/* A span that was begun is finished, unless we are stopping: then keep_time
  * offers the rest again. */
 void flush(struct connection *connection)
 {
-    bool draining = atomic_load(&connection->server->draining);
-
     if (!connection->session || connection->over)
         return;
     do
         flush_once(connection);
-    while (!draining && !connection->over &&
-           session_blocked(connection->session));
+    while (!connection->over && session_blocked(connection->session) &&
+           !atomic_load(&connection->server->stopping));
     pthread_cond_signal(&connection->wake);
 }
 
@@ -231,7 +239,8 @@ static void on_failure(struct connection *connection)
 /*
  * recv(2) waits for the peer: a count of bytes, 0 at the end of the stream (or
  * when somebody shut the socket down, see on_over), -1 when the connection has
- * failed (ECONNRESET, ETIMEDOUT).
+ * failed (ECONNRESET, ETIMEDOUT) or a signal meant for a send came here
+ * (EINTR).
  */
 static void read_all(struct connection *connection)
 {
@@ -239,7 +248,9 @@ static void read_all(struct connection *connection)
     ssize_t length;
 
     do {
-        length = recv(connection->fd, bytes, sizeof(bytes), 0);
+        do
+            length = recv(connection->fd, bytes, sizeof(bytes), 0);
+        while (length < 0 && errno == EINTR);
         if (length < 0) {
             on_failure(connection);
             return;

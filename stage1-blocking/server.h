@@ -37,9 +37,8 @@ struct server {
     atomic_bool stopping, metrics_wanted, quitting;
     _Atomic uint64_t drain_by_ns; /* CLOCK_MONOTONIC; set before `stopping` */
     /* Set under chat_lock; read under it, and by main without. */
-    atomic_bool draining;                 /* every session has been told */
-    _Atomic(struct connection *) sending; /* whose send is under way */
-    atomic_uint sends;                    /* how many there have been */
+    atomic_bool draining;  /* every session has been told */
+    _Atomic(pid_t) sender; /* the thread that is in a send, 0: none */
     /* Under chat_lock. */
     pthread_mutex_t chat_lock;
     struct chat *chat;

@@ -57,16 +57,6 @@ static void cut(struct connection *connection)
     shutdown(connection->fd, SHUT_RDWR);
 }
 
-void table_cut(struct table *table, const struct connection *which)
-{
-    pthread_mutex_lock(&table->lock);
-    for (struct connection *c = table->first; c; c = c->next) {
-        if (c == which)
-            cut(c);
-    }
-    pthread_mutex_unlock(&table->lock);
-}
-
 void table_visit(struct table *table, void (*visit)(struct connection *))
 {
     pthread_mutex_lock(&table->lock);

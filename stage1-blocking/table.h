@@ -52,9 +52,7 @@ void table_remove(struct table *, struct connection *);
 void table_thread_ends(struct table *);
 unsigned table_threads(struct table *);
 
-/* Shuts down both ways, so that whatever waits on it returns: one connection
- * if it is still there (NULL is none), or all of them. */
-void table_cut(struct table *, const struct connection *);
+/* Shuts all of them down both ways, so that whatever waits on one returns. */
 void table_cut_all(struct table *);
 
 /* Calls `visit` for each, with the lock held: it must not wait. */

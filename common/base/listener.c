@@ -45,7 +45,7 @@
 static const char tcp_form[] =
     "not HOST:PORT with a numeric address (IPv6 in brackets)";
 
-/* -- parsing -- */
+/* ---- Parsing ------------------------------------------------------------ */
 
 static const char *parse_unix(struct listener *listener, const char *path)
 {
@@ -118,7 +118,7 @@ static const char *parse_tcp(struct listener *listener, const char *text)
     const char *colon = host_take(text, host);
     uint64_t port;
 
-    if (colon == NULL)
+    if (!colon)
         return tcp_form;
     if (strlen(colon + 1) > PORT_DIGITS_MAX ||
         number_parse(colon + 1, &port) != 0 || port > PORT_MAX)
@@ -144,20 +144,22 @@ static bool scheme_take_unix(const char *scheme, size_t *length)
 const char *listener_parse(struct listener *listener, const char *url)
 {
     const char *separator = strstr(url, "://");
-    const char *wrong;
+    const char *address, *wrong;
+    size_t length;
+    bool is_unix;
 
     *listener = (struct listener){.fd = -1};
-    if (separator == NULL)
+    if (!separator)
         return "not SCHEME://ADDRESS";
-    size_t length = (size_t)(separator - url);
-    const char *address = separator + strlen("://");
-    bool is_unix = scheme_take_unix(url, &length);
+    length = (size_t)(separator - url);
+    address = separator + strlen("://");
+    is_unix = scheme_take_unix(url, &length);
     if (length == 0 || length >= sizeof(listener->scheme))
         return "not a scheme that a listener can have";
     memcpy(listener->scheme, url, length);
     wrong =
         is_unix ? parse_unix(listener, address) : parse_tcp(listener, address);
-    if (wrong != NULL)
+    if (wrong)
         return wrong;
     /* Scheme, path, host and port were each checked: so is their sum. */
     assert(strlen(url) < sizeof(listener->url));
@@ -165,7 +167,7 @@ const char *listener_parse(struct listener *listener, const char *url)
     return NULL;
 }
 
-/* -- Unix sockets -- */
+/* ---- Unix sockets ------------------------------------------------------- */
 
 static const char *unix_path(const struct listener *listener)
 {
@@ -178,10 +180,10 @@ static int folder_lock(const char *path)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
     char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)] = "";
-    int tries = LOCK_TRIES, result;
+    int tries = LOCK_TRIES, fd, result;
 
     memcpy(folder, path, (size_t)(strrchr(path, '/') + 1 - path));
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     while ((result = flock(fd, LOCK_EX | LOCK_NB)) < 0 &&
@@ -218,13 +220,14 @@ static int unix_probe(const struct listener *listener)
 static int unix_clear(const struct listener *listener)
 {
     struct stat found;
+    int result;
 
     /* Not stat: even a link to a socket is not for us to replace. */
     if (lstat(unix_path(listener), &found) < 0)
         return errno == ENOENT ? 0 : -errno;
     if (!S_ISSOCK(found.st_mode))
         return -EEXIST;
-    int result = unix_probe(listener);
+    result = unix_probe(listener);
     if (result == 0)
         return -EADDRINUSE;
     if (result != -ECONNREFUSED)
@@ -232,9 +235,11 @@ static int unix_clear(const struct listener *listener)
     return unlink(unix_path(listener)) < 0 ? -errno : 0;
 }
 
-/* The mode has to be there with the socket: after a later chmod somebody could
+/*
+ * The mode has to be there with the socket: after a later chmod somebody could
  * already have connected. So it takes umask(2), which is the whole process's;
- * no other thread runs yet that could make a file meanwhile. */
+ * no other thread runs yet that could make a file meanwhile.
+ */
 static int unix_bind(struct listener *listener)
 {
     const struct sockaddr *address = (const void *)&listener->address;
@@ -270,6 +275,21 @@ static int unix_open(struct listener *listener)
     return result;
 }
 
+/* Whether the path could be opened, as far as looking tells: 0 or -errno. */
+static int unix_look(const struct listener *listener)
+{
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)] = "";
+    const char *path = unix_path(listener);
+    struct stat found;
+
+    memcpy(folder, path, (size_t)(strrchr(path, '/') + 1 - path));
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
+        return -errno;
+    if (lstat(path, &found) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return S_ISSOCK(found.st_mode) ? 0 : -EEXIST;
+}
+
 /* While our socket is open nobody takes it for stale, so what we look at is
  * what we remove. */
 static void unix_remove(struct listener *listener)
@@ -283,7 +303,7 @@ static void unix_remove(struct listener *listener)
     listener->made_socket = false;
 }
 
-/* -- TCP -- */
+/* ---- TCP ---------------------------------------------------------------- */
 
 /* Puts the port that the kernel gave in place of the one in the URL. */
 static void url_set_port(struct listener *listener)
@@ -323,7 +343,7 @@ static int tcp_open(struct listener *listener)
     return 0;
 }
 
-/* -- opening and closing -- */
+/* ---- Opening and closing ------------------------------------------------ */
 
 /* The status that operation.md gives a failure, and its text. */
 static int failure_status(sa_family_t family, int error, const char **why)
@@ -353,6 +373,14 @@ static int failure_status(sa_family_t family, int error, const char **why)
     }
 }
 
+int listener_check(const struct listener *listener, const char **why)
+{
+    sa_family_t family = listener->address.ss_family;
+    int result = family == AF_UNIX ? unix_look(listener) : 0;
+
+    return result == 0 ? 0 : failure_status(family, -result, why);
+}
+
 int listener_open(struct listener *listener, const char **why)
 {
     sa_family_t family = listener->address.ss_family;
@@ -380,7 +408,7 @@ void listener_close(struct listener *listener)
     listener->fd = -1;
 }
 
-/* -- peers -- */
+/* ---- Peers -------------------------------------------------------------- */
 
 void peer_text(const struct sockaddr_storage *peer, char text[PEER_TEXT_BYTES])
 {

@@ -39,6 +39,10 @@ struct listener {
  */
 const char *listener_parse(struct listener *, const char *url);
 
+/* What listener_open would say of a Unix path's folder and of what stands
+ * there, as far as looking tells: it binds and touches nothing. */
+int listener_check(const struct listener *, const char **why);
+
 /*
  * Binds and listens (SO_REUSEADDR; IPV6_V6ONLY; Unix sockets with mode 0660
  * from their first moment), and puts the real port into `url`. The descriptor

@@ -3,7 +3,7 @@
  * one write(2). The fixed parts of a field are put whole or not at all, a text
  * is put character by character, and the bytes that close the line are kept
  * free from the start: so a line is well-formed wherever it has to end. No
- * allocation, no lock, no buffering between lines.
+ * allocation, no buffering between lines; one lock, around poll and write.
  */
 #include "common/base/log.h"
 
@@ -45,7 +45,7 @@ const char *const log_format_names[LOG_FORMATS] = {
     [LOG_JSON] = "json",
 };
 
-/* written by log_init before the first thread starts, read by all */
+/* Written by log_init before the first thread starts, read by all. */
 static enum log_level log_level_most = LOG_INFO;
 static enum log_format log_line_format = LOG_LOGFMT;
 
@@ -63,11 +63,11 @@ line_print(struct line *line, const char *format, ...)
 {
     size_t room = line_room(line);
     va_list arguments;
+    int length;
 
     va_start(arguments, format);
     /* One byte more for the terminator: it falls on the closing bytes. */
-    int length =
-        vsnprintf(line->bytes + line->used, room + 1, format, arguments);
+    length = vsnprintf(line->bytes + line->used, room + 1, format, arguments);
     va_end(arguments);
     if (length < 0 || (size_t)length > room)
         line->full = true;

@@ -20,11 +20,10 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
-/* Descriptors that are not connections: the standard ones, LISTENERS_MAX
- * listeners, the spare one for refusing, an epoll or a ring. */
-#define DESCRIPTORS_RESERVED 32
-_Static_assert(DESCRIPTORS_RESERVED > LISTENERS_MAX + 3,
-               "every listener needs a descriptor");
+/* Descriptors that are not connections: the standard ones, an epoll or a ring
+ * and an event; and for each listener its own and a spare one for refusing. */
+#define DESCRIPTORS_ALWAYS 5
+#define DESCRIPTORS_PER_LISTENER 2
 
 /* Each of the things that we count has a descriptor, and these are int. */
 #define COUNT_MAX INT32_MAX
@@ -81,14 +80,14 @@ fault(const struct program *program, const char *option, const char *value,
     vsnprintf(cause, sizeof(cause), format, arguments);
     va_end(arguments);
     escape_string(option, shown_option, sizeof(shown_option));
-    if (value != NULL)
+    if (value)
         escape_string(value, shown_value, sizeof(shown_value));
     fprintf(stderr, "%s: %s%s%s: %s\n", program->name, shown_option,
-            value != NULL ? " " : "", shown_value, cause);
+            value ? " " : "", shown_value, cause);
     return EX_USAGE;
 }
 
-/* -- values -- */
+/* ---- Values ------------------------------------------------------------- */
 
 /* Says why a number was not taken: `result` is that of number.h. */
 static int fault_number(const struct reading *reading,
@@ -174,9 +173,10 @@ static int set_rate(struct reading *reading, const struct option *option,
 /* The place of `typed` among `names`, or -1. */
 static int word_find(const char *const names[], int count, const char *typed)
 {
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         if (strcmp(names[i], typed) == 0)
             return i;
+    }
     return -1;
 }
 
@@ -206,9 +206,10 @@ static int set_log_format(struct reading *reading, const struct option *option,
 
 static bool dialect_offered(unsigned stage, const char *scheme)
 {
-    for (size_t i = 0; i < DIALECTS; i++)
+    for (size_t i = 0; i < DIALECTS; i++) {
         if (strcmp(dialects[i].scheme, scheme) == 0)
             return stage >= dialects[i].stage_first;
+    }
     return false;
 }
 
@@ -217,13 +218,14 @@ static int set_listen(struct reading *reading, const struct option *option,
 {
     struct options *options = reading->options;
     const struct program *program = reading->program;
+    struct listener *listener = &options->listeners[options->listener_count];
+    const char *wrong;
 
     if (options->listener_count == LISTENERS_MAX)
         return fault(program, option->name, url, "more than %d listeners",
                      LISTENERS_MAX);
-    struct listener *listener = &options->listeners[options->listener_count];
-    const char *wrong = listener_parse(listener, url);
-    if (wrong != NULL)
+    wrong = listener_parse(listener, url);
+    if (wrong)
         return fault(program, option->name, url, "%s", wrong);
     if (!dialect_offered(program->stage, listener->scheme))
         return fault(program, option->name, url,
@@ -232,7 +234,7 @@ static int set_listen(struct reading *reading, const struct option *option,
     return 0;
 }
 
-/* -- answers -- */
+/* ---- Answers ------------------------------------------------------------ */
 
 static int set_check(struct reading *reading, const struct option *option,
                      const char *value)
@@ -255,7 +257,7 @@ static int print_version(struct reading *reading, const struct option *option,
 
 static int print_help(struct reading *, const struct option *, const char *);
 
-/* -- the table -- */
+/* ---- The table ---------------------------------------------------------- */
 
 /* clang-format off */
 #define STAGES_ALL 1, 5
@@ -323,24 +325,27 @@ static bool option_offered(const struct option *option, unsigned stage)
 static const struct option *option_find(unsigned stage, const char *name,
                                         size_t length)
 {
-    for (size_t i = 0; i < OPTIONS_COUNT; i++)
-        if (option_offered(&option_table[i], stage) &&
-            strlen(option_table[i].name) == length &&
-            memcmp(option_table[i].name, name, length) == 0)
-            return &option_table[i];
+    for (size_t i = 0; i < OPTIONS_COUNT; i++) {
+        const struct option *option = &option_table[i];
+
+        if (option_offered(option, stage) && strlen(option->name) == length &&
+            memcmp(option->name, name, length) == 0)
+            return option;
+    }
     return NULL;
 }
 
 static void print_default(const struct option *option, unsigned stage)
 {
-    if (option->preset != NULL)
+    if (option->preset)
         printf(" (default %s)", option->preset);
     if (option->set != set_listen)
         return;
     printf(" (default");
-    for (size_t i = 0; i < DIALECTS; i++)
+    for (size_t i = 0; i < DIALECTS; i++) {
         if (stage >= dialects[i].stage_first)
             printf(" %s", dialects[i].url);
+    }
     printf(")");
 }
 
@@ -354,11 +359,12 @@ static int print_help(struct reading *reading, const struct option *help,
     printf("usage: %s [OPTION...]\n", reading->program->name);
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         const struct option *option = &option_table[i];
+        int width;
 
         if (!option_offered(option, stage))
             continue;
-        int width = printf("  %s %s", option->name,
-                           option->argument != NULL ? option->argument : "");
+        width = printf("  %s %s", option->name,
+                       option->argument ? option->argument : "");
         printf("%*s%s", HELP_COLUMN - width, "", option->meaning);
         print_default(option, stage);
         printf("\n");
@@ -367,7 +373,7 @@ static int print_help(struct reading *reading, const struct option *help,
     return 0;
 }
 
-/* -- reading -- */
+/* ---- Reading ------------------------------------------------------------ */
 
 /* Takes the next argument, and the one after it if that is its value. */
 static int argument_read(struct reading *reading)
@@ -380,13 +386,13 @@ static int argument_read(struct reading *reading)
 
     if (argument[0] != '-')
         return fault(program, argument, NULL, "not an option; see --help");
-    if (option == NULL)
+    if (!option)
         return fault(program, argument, NULL, "unknown option; see --help");
-    if (option->argument == NULL && value != NULL)
+    if (!option->argument && value)
         return fault(program, option->name, value, "takes no value");
-    if (option->argument != NULL && value == NULL) {
+    if (option->argument && !value) {
         value = *reading->next;
-        if (value == NULL)
+        if (!value)
             return fault(program, option->name, NULL, "needs a value");
         reading->next++;
     }
@@ -395,9 +401,12 @@ static int argument_read(struct reading *reading)
 
 /* Raises the limit of descriptors as far as we may without asking anybody, see
  * getrlimit(2), and returns how many connections it leaves room for. */
-static uint64_t connections_allowed(void)
+static uint64_t connections_allowed(size_t listeners)
 {
+    uint64_t reserved =
+        DESCRIPTORS_ALWAYS + DESCRIPTORS_PER_LISTENER * listeners;
     struct rlimit limit, raised;
+    uint64_t allowed;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return 1;
@@ -405,9 +414,9 @@ static uint64_t connections_allowed(void)
     raised.rlim_cur = raised.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
         limit = raised;
-    if (limit.rlim_cur <= DESCRIPTORS_RESERVED)
+    if (limit.rlim_cur <= reserved)
         return 1;
-    uint64_t allowed = limit.rlim_cur - DESCRIPTORS_RESERVED;
+    allowed = limit.rlim_cur - reserved;
     return allowed < COUNT_MAX ? allowed : COUNT_MAX;
 }
 
@@ -415,14 +424,12 @@ static uint64_t connections_allowed(void)
 static void set_defaults(struct reading *reading)
 {
     *reading->options = (struct options){0};
-    reading->options->max_connections = connections_allowed();
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         const struct option *option = &option_table[i];
+        int status = 0;
 
-        if (option->preset == NULL ||
-            !option_offered(option, reading->program->stage))
-            continue;
-        int status = option->set(reading, option, option->preset);
+        if (option->preset && option_offered(option, reading->program->stage))
+            status = option->set(reading, option, option->preset);
         assert(status == 0);
     }
 }
@@ -432,12 +439,32 @@ static void set_default_listeners(struct reading *reading)
     struct options *options = reading->options;
 
     for (size_t i = 0; i < DIALECTS; i++) {
+        size_t place = options->listener_count;
+        const char *wrong;
+
         if (reading->program->stage < dialects[i].stage_first)
             continue;
-        const char *wrong = listener_parse(
-            &options->listeners[options->listener_count++], dialects[i].url);
-        assert(wrong == NULL);
+        wrong = listener_parse(&options->listeners[place], dialects[i].url);
+        assert(!wrong);
+        options->listener_count++;
     }
+}
+
+/* As far as can be seen without touching anything. */
+static int listeners_check(const struct options *options,
+                           const struct program *program)
+{
+    for (size_t i = 0; i < options->listener_count; i++) {
+        const struct listener *listener = &options->listeners[i];
+        const char *why;
+        int status = listener_check(listener, &why);
+
+        if (status != 0) {
+            fault(program, "--listen", listener->url, "%s", why);
+            return status;
+        }
+    }
+    return 0;
 }
 
 enum options_outcome options_parse(struct options *options,
@@ -449,22 +476,28 @@ enum options_outcome options_parse(struct options *options,
         .options = options,
         .next = argc > 0 ? argv + 1 : argv,
     };
+    uint64_t allowed;
 
     set_defaults(&reading);
     *status = 0;
-    while (*status == 0 && !reading.done && *reading.next != NULL)
+    while (*status == 0 && !reading.done && *reading.next)
         *status = argument_read(&reading);
     if (*status != 0 || reading.done)
         return OPTIONS_EXIT;
     if (options->listener_count == 0)
         set_default_listeners(&reading);
+    allowed = connections_allowed(options->listener_count);
+    if (options->max_connections == 0)
+        options->max_connections = allowed;
     if (!reading.check)
         return OPTIONS_RUN;
-    printf("%s: configuration is valid\n", program->name);
+    *status = listeners_check(options, program);
+    if (*status == 0)
+        printf("%s: configuration is valid\n", program->name);
     return OPTIONS_EXIT;
 }
 
-/* -- listening -- */
+/* ---- Listening ---------------------------------------------------------- */
 
 int options_listen(struct options *options, const struct program *program)
 {

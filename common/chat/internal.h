@@ -126,6 +126,7 @@ struct session {
     bool paused : 1;
     bool eof : 1;
     bool refused : 1;
+    bool uncounted : 1; /* its place is another's already */
     char nick[NICK_BYTES_MAX];
 };
 
@@ -234,6 +235,10 @@ void session_lag_out(struct session *);
 
 /* Ends now, whatever is due. */
 void session_abandon(struct session *, enum ending);
+
+/* Frees its place among those that are served: it has been told its last
+ * word, or is gone. */
+void session_uncount(struct session *);
 
 /* A deadline has passed; when the next one comes. */
 void session_expire(struct session *);

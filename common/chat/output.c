@@ -49,7 +49,10 @@ void session_reply_more(struct session *session, struct slice text)
 void session_refuse(struct session *session, enum error_code code,
                     struct slice detail)
 {
+    struct log_field name = log_string("error", error_name(code));
+
     assert(!error_closes(code));
+    session_log(session, LOG_DEBUG, "error", &name, 1);
     session->chat->metrics.errors++;
     session_tell(session, &(struct event){
                               .kind = EVENT_ERROR,
@@ -210,40 +213,17 @@ static void session_take(struct session *session)
 
 /* ---- Ending ------------------------------------------------------------- */
 
-/* What a closing error says; a fault of ours names the session, by which its
- * cause is found in the log. */
-static void build_ending(struct builder *detail, const struct session *session)
-{
-    switch (session->error) {
-    case ERROR_WRONG_PROTOCOL:
-        build_string(detail, "this port speaks lines of UTF-8 text");
-        break;
-    case ERROR_TIMEOUT:
-        build_string(detail, "nothing came or was taken for too long");
-        break;
-    case ERROR_LAGGED:
-        build_string(detail, "you read too slowly");
-        break;
-    case ERROR_SERVER_FULL:
-        build_string(detail, "try again later");
-        break;
-    case ERROR_SHUTDOWN:
-        build_string(detail, "the server is stopping");
-        break;
-    default:
-        build_string(detail, "session=");
-        build_number(detail, session->id);
-        break;
-    }
-}
-
 static void last_word(struct session *session)
 {
     struct event event = {.kind = EVENT_REPLY, .text = SLICE("bye")};
     struct builder detail = {0};
 
     if (session->ending == ENDING_ERROR) {
-        build_ending(&detail, session);
+        build_string(&detail, error_detail(session->error));
+        if (session->error == ERROR_INTERNAL) { /* found in the log by it */
+            build_string(&detail, "session=");
+            build_number(&detail, session->id);
+        }
         event.kind = EVENT_ERROR;
         event.code = session->error;
         event.text = builder_slice(&detail);
@@ -263,6 +243,7 @@ static int session_finish(struct session *session)
     if (session->state == SESSION_LAST_WORD) {
         session->state = session->eof ? SESSION_ENDED : SESSION_LINGERING;
         session->until_ns = chat->now_ns + LINGER_NS;
+        session_uncount(session);
         timers_advance(&chat->timers, session, session_deadline(session));
         if (session->state == SESSION_LINGERING)
             return SESSION_SHUT;

@@ -170,17 +170,17 @@ static void log_opened(struct session *session, const struct peer *peer)
     session_log(session, LOG_INFO, "joined", &room, 1);
 }
 
-/* Takes back what admit counted. */
-static void uncount(struct session *session)
+void session_uncount(struct session *session)
 {
     struct chat *chat = session->chat;
 
-    if (session->refused)
-        chat->refused--;
-    else
-        chat->sessions--;
+    if (session->refused || session->uncounted)
+        return;
+    session->uncounted = true;
+    chat->sessions--;
     if (session->address)
         address_leave(chat, session->address);
+    session->address = NULL;
 }
 
 /* Not to be served, and not even told why. */
@@ -207,7 +207,7 @@ struct session *session_open(struct chat *chat, enum dialect dialect,
         return session;
     }
     if (!welcome(session)) {
-        uncount(session);
+        session_uncount(session);
         return session_discard(session);
     }
     timers_advance(&chat->timers, session, session_deadline(session));
@@ -357,7 +357,9 @@ void session_close(struct session *session, enum reason reason)
     meter_release(session);
     ready_remove(session);
     timers_remove(&chat->timers, session);
-    uncount(session);
+    session_uncount(session);
+    if (session->refused)
+        chat->refused--;
     log_closed(session, reason);
 }
 

@@ -20,6 +20,24 @@ const char *error_name(enum error_code code)
     return "internal";
 }
 
+const char *error_detail(enum error_code code)
+{
+    switch (code) {
+    case ERROR_WRONG_PROTOCOL:
+        return "this port speaks lines of UTF-8 text";
+    case ERROR_TIMEOUT:
+        return "nothing came or was taken for too long";
+    case ERROR_LAGGED:
+        return "you read too slowly";
+    case ERROR_SERVER_FULL:
+        return "try again later";
+    case ERROR_SHUTDOWN:
+        return "the server is stopping";
+    default:
+        return "";
+    }
+}
+
 bool error_closes(enum error_code code)
 {
     switch (code) {

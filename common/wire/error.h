@@ -36,6 +36,9 @@ enum error_code {
 /* "line-too-long"; the code must be in the table. */
 const char *error_name(enum error_code);
 
+/* What a closing error says besides its name; "" if that is nothing. */
+const char *error_detail(enum error_code);
+
 /* Whether the session ends with it. */
 bool error_closes(enum error_code);
 

@@ -39,6 +39,16 @@ static size_t method_length(struct slice line)
     return at;
 }
 
+/* A path, a URL, an authority or `*` (RFC 9112, section 3.2); at least one
+ * byte. */
+static bool is_http_target(const char *target, const char *end)
+{
+    size_t length = (size_t)(end - target);
+
+    return !memchr(target, ' ', length) &&
+           (*target == '/' || *target == '*' || memchr(target, ':', length));
+}
+
 /*
  * Whether the line is an HTTP request line: a method, a target and a version
  * with one space between them (RFC 9112, section 3). People do not greet so,
@@ -61,8 +71,7 @@ static bool is_http_request(struct slice line)
     if (end[6] < '0' || end[6] > '9' || end[7] != '.' || end[8] < '0' ||
         end[8] > '9')
         return false;
-    return !memchr(line.bytes + method + 1, ' ',
-                   (size_t)(end - line.bytes) - method - 1);
+    return is_http_target(line.bytes + method + 1, end);
 }
 
 /*

@@ -25,7 +25,7 @@ def flood(speaker, room, listeners=(), patience=PATIENCE):
 
 def stall(server, begun=""):
     """Brings the server to hold output for bob, who does not read it, and has
-    begun a line."""
+    begun a line. Returns bob."""
     bob = server.person("bob", "den", **STALLED)
     bob.send(begun.encode())
     alice = server.person("alice", "den")
@@ -33,3 +33,4 @@ def stall(server, begun=""):
         flood(alice, "den", patience=PATIENCE / 2)
     except Expired:
         pass  # bob stalls all of the server, not only himself
+    return bob

@@ -41,7 +41,7 @@ def test_all_members_see_the_same_order(server):
 
 
 def test_a_room_is_not_heard_elsewhere(server):
-    """A room message goes to "all members", so to nobody else."""
+    """A room message goes to "All members", so to nobody else."""
     alice, bob = server.person("alice", "den"), server.person("bob", "pub")
     alice.say("in the den")
     assert alice.hear_messages("den", 1) == ["alice: in the den"]
@@ -93,7 +93,7 @@ def test_who_leaves_hears_nothing_after(server):
 
 
 def test_presence_is_told_to_the_others(server):
-    """The forms of `joined`, `left` and `nick`; "who joins or leaves gets
+    """The forms of `joined`, `left` and `nick`; "Who joins or leaves gets
     its reply only", who changes its nick "sees the room's notice"."""
     alice, bob = server.person("alice", "den"), server.person("bob")
     assert bob.ask("/join den") == "* joined den (2 members)"
@@ -128,8 +128,8 @@ def test_coming_and_going_is_told_in_the_lobby(server):
 
 
 def test_presence_limit(start):
-    """Presence is told "while it has at most --presence-limit members, the
-    one concerned counted; above it, only the asker's reply tells"."""
+    """Presence "is told to a room of at most `--presence-limit` members (64),
+    the one concerned counted. Above that only the asker's reply tells"."""
     server = start("--presence-limit", "3")
     alice = server.person("alice", "den")
     bob = server.person("bob", "den")
@@ -149,8 +149,8 @@ def test_presence_limit(start):
 
 
 def test_a_room_ends_with_its_last_member(server):
-    """The rule: "A room ends with its last member; the next one of that name
-    begins without a topic" and with its name as then written."""
+    """The rule: "A room ends with its last member. The next one of that name
+    begins at seq 1, without a topic" and with its name as then written."""
     alice = server.person("alice", "Den")
     assert alice.ask("/topic tea") == "* topic Den: tea"
     assert alice.ask("/leave") == "* left Den"
@@ -179,8 +179,8 @@ def test_a_room_ends_with_a_connection(server):
 
 
 def test_current_room(server):
-    """The rule: "One current room, the last one joined; joining a room one is
-    in makes it current and tells nobody"."""
+    """The rule: "one *current* room, the last one joined. Joining a room one
+    is in makes it the last joined, and tells nobody"."""
     alice = server.person("alice", "den", "pub")
     bob = server.person("bob", "den")
     alice.say("to the pub")
@@ -191,7 +191,7 @@ def test_current_room(server):
 
 
 def test_current_room_after_leaving(server):
-    """The rule: "After leaving it, the last joined of those left is"; leaving
+    """Of the rooms that remain, "the last one joined" is current; leaving
     another room changes nothing."""
     alice = server.person("alice", "a", "b", "c", "b")
     for leaving, current in (("", "c"), (" a", "c"), ("", "lobby")):
@@ -239,7 +239,7 @@ def test_welcome(server):
 
 
 def test_room_names_are_compared_without_case(server):
-    """Rooms are "compared case-insensitively, kept as first written. A
+    """Rooms are "compared without regard to case, kept as first written. A
     leading `#` is accepted and dropped"."""
     alice, bob = server.person("alice", "Tea.Room"), server.person("bob")
     assert bob.ask("/join #tEA.rOOM") == "* joined Tea.Room (2 members)"
@@ -293,7 +293,7 @@ def test_bad_nicks(server, nick):
 
 
 def test_nicks_are_unique_without_case(server):
-    """Nicks are "compared case-insensitively, unique on the server", and
+    """Nicks are "compared without regard to case, unique on the server", and
     free again when their owner takes another or goes."""
     alice, bob = server.person("Alice"), server.person("bob")
     bob.say("/nick aLICE")
@@ -335,7 +335,8 @@ def test_time(server):
 
 
 def test_ping(server, family):
-    """`* pong rtt_us=183`, "0 where there is none"."""
+    """`* pong rtt_us=183`: "the kernel's smoothed round-trip time of this
+    connection, 0 on a Unix socket"."""
     line = server.connect().ask("/ping")
     assert re.fullmatch(r"\* pong rtt_us=\d+", line), line
     round_trip_us = int(line.rpartition("=")[2])
@@ -396,7 +397,7 @@ def test_topic(server):
 
 
 def test_who(server):
-    """`/who [ROOM]`: "one `* NICK` line a member, then `* end of who`", of
+    """`/who [ROOM]`: "one `* NICK` line a member", "then `* end of who`", of
     the current room or the one named."""
     alice = server.person("alice", "den", "pub")
     server.person("Bob", "den")
@@ -406,8 +407,8 @@ def test_who(server):
 
 
 def test_rooms(server):
-    """`/rooms`: "one `* room NAME N members` line a room with members, then
-    `* end of rooms`"."""
+    """`/rooms`: "one `* room NAME N members` line a room", "then `* end of
+    rooms`"."""
     alice = server.person("alice", "Den", "pub")
     server.person("bob", "den")
     rooms = alice.ask_list("/rooms", "* end of rooms")
@@ -555,7 +556,7 @@ ERRORS = [
 @pytest.mark.families("unix")
 @pytest.mark.parametrize("line, error", ERRORS)
 def test_error(server, line, error):
-    """Each error "when" its row says; it "closes: no", and goes "to the
+    """Each error when its row says; it does not close, and goes "to the
     asker alone"."""
     alice, bob = server.person("alice", "den"), server.person("bob", "pub")
     alice.say(line)
@@ -596,8 +597,8 @@ def test_names_stand_between_runs_of_spaces(server):
 
 
 def test_rate_delays_and_never_loses(start):
-    """`--rate`: "messages and commands a second, with a burst of twice
-    that"; over it "delay, never loss"."""
+    """`--rate`: "messages and commands a second from one session, with a
+    burst of twice that"; over it "delay, never loss"."""
     server = start("--rate", "20")
     alice = server.connect()
     begin = time.monotonic()
@@ -631,8 +632,8 @@ def test_rate_is_a_session_s_own(start):
 
 @pytest.mark.families("unix")
 def test_rate_is_no_silence(start):
-    """The rule: "No deadline on the peer runs while the server itself is not
-    reading from it": who is delayed is not idle."""
+    """`timeout`: "time in which the server itself does not read does not"
+    count: who is delayed is not idle."""
     server = start("--rate", "1", "--idle-timeout", "0.5")
     alice = server.connect()
     alice.say(*[f"/echo {n}" for n in range(4)])

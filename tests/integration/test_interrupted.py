@@ -7,7 +7,7 @@ import pytest
 from capabilities import STALL_OPTION
 from client import is_error
 from stalling import stall
-from timing import PATIENCE
+from timing import PATIENCE, WAIT
 
 
 def test_stopped_and_continued(server):
@@ -33,6 +33,20 @@ def test_half_a_line_of_who_is_cut(start, stage):
     while heard[-1:] != ["cleo: the last line"]:
         heard += cleo.hear_messages("lobby", 1)
     assert heard == ["cleo: the last line"]
+
+
+def test_stop_waits_for_who_reads_again(start, stage):
+    """At a stop who stalls keeps nobody from being told, and is sent all that
+    it is due if it reads again before the time is over."""
+    server = start(
+        STALL_OPTION[stage], str(10 * WAIT), "--drain-timeout", str(WAIT)
+    )
+    cleo = server.person("cleo")
+    bob = stall(server)
+    server.signal(signal.SIGTERM)
+    cleo.expect_error("shutdown")
+    assert is_error(bob.read_to_end()[-1], "shutdown")
+    assert server.wait_exit() == 0
 
 
 @pytest.mark.stages(1)

@@ -24,8 +24,8 @@ def nc(url):
 
 
 def test_nc(server):
-    """The rule: "After a half-close (`nc -N`) the server answers what it has
-    read, sends what is queued, then closes"."""
+    """The rule: "After a half-close (`nc -N`, a shell pipe) the server answers
+    what it has read, sends what is queued, then closes"."""
     done = subprocess.run(
         nc(server.urls[0]),
         input="/nick alice\nhello\n/echo no end of line",
@@ -69,8 +69,9 @@ def test_half_close_at_once(server):
 
 
 def test_quit_comes_last(server):
-    """The rule: "What a session sent before `/quit` is in its room, and has
-    been sent back to it before the server closes"; `* bye`, "then closed"."""
+    """The rule: "What a session sent before `/quit` or the end of its stream
+    is in its room, and has been sent back to it (or reported as `lagged`),
+    before the server closes"; `* bye`, "then closed"."""
     alice, bob = server.person("alice", "den", "pub"), server.person("bob")
     bob.join("den")
     alice.say(
@@ -180,7 +181,7 @@ def test_max_connections(start):
 
 
 def test_full_for_one_that_talks(start):
-    """The rule: "So that a reset does not overtake the error": here too."""
+    """The rule: "so that a reset does not overtake the error": here too."""
     server = start("--max-connections", "1")
     server.connect()
     for _ in range(20):
@@ -190,7 +191,7 @@ def test_full_for_one_that_talks(start):
 
 
 def test_full_for_many_that_stay(start):
-    """The rule: "At once", to each of them, even if none of them goes away."""
+    """The rule: "at once", to each of them, even if none of them goes away."""
     server = start("--max-connections", "1")
     server.connect()
     crowd = [server.open() for _ in range(200)]
@@ -200,7 +201,7 @@ def test_full_for_many_that_stay(start):
 
 @pytest.mark.families("tcp4", "tcp6")
 def test_max_per_address(start, family):
-    """`--max-per-address`: "per source address (IPv6: per /64)"."""
+    """`--max-per-address`: "connections per source address (IPv6: per /64"."""
     server = start("--max-per-address", "2")
     people = [server.connect() for _ in range(2)]
     expect_full(server.open())
@@ -212,7 +213,7 @@ def test_max_per_address(start, family):
 
 @pytest.mark.families("unix")
 def test_max_per_address_exempts_unix_sockets(start):
-    """The rule: "Unix sockets exempt"."""
+    """The rule: "Unix sockets are exempt"."""
     server = start("--max-per-address", "2")
     for _ in range(5):
         server.connect()

@@ -21,8 +21,8 @@ USAGE, UNAVAILABLE, CANNOT_CREATE = 64, 69, 73
 
 
 def expect_refusal(done, status, *names):
-    """The rule: "One line on standard error that names the option and the
-    cause"."""
+    """The rule: "one line on standard error that names the option and the
+    cause, and an exit status of sysexits(3)"."""
     assert done.returncode == status, done
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1 and done.stderr.endswith("\n"), done
@@ -75,8 +75,8 @@ BAD_OPTIONS = [
 
 @pytest.mark.parametrize("options", BAD_OPTIONS, ids=" ".join)
 def test_bad_option(run, options):
-    """The rule: "Negative numbers, `nan`, `inf` and trailing letters are usage
-    errors": 64, as is "a bad value"."""
+    """The rule: "Anything else (a sign, `inf`, trailing letters) is a usage
+    error": 64, as is "a bad value"."""
     expect_refusal(run(*options), USAGE, options[0])
 
 
@@ -86,7 +86,7 @@ def test_operand(run):
 
 
 def test_absent_dialect(run, absent_dialect):
-    """The rule: "A dialect the stage has not": 64."""
+    """The rule: "a dialect the stage has not": 64."""
     url = f"{absent_dialect}://127.0.0.1:0"
     expect_refusal(run("--listen", url), USAGE, "--listen")
 
@@ -110,7 +110,8 @@ def test_absent_dialect(run, absent_dialect):
     ids=" ".join,
 )
 def test_option_of_a_later_stage(run, options):
-    """A stage has the options of its column, and no others."""
+    """A stage has the options "as far as it has what they are about"; another
+    is "an unknown option"."""
     expect_refusal(run(*options), USAGE, options[0])
 
 
@@ -133,8 +134,8 @@ GOOD_OPTIONS = [
 
 @pytest.mark.parametrize("options", GOOD_OPTIONS, ids=" ".join)
 def test_check(run, options):
-    """`--check`: "read and check everything, start nothing". "Sizes are a
-    number with an optional KiB or MiB", seconds have "fractions"."""
+    """`--check`: "start nothing". "Sizes are digits with an optional `KiB` or
+    `MiB`; times are seconds, with a fraction if you like"."""
     done = run("--check", *options)
     assert done.returncode == 0, done
     assert "event=listening" not in done.stderr
@@ -142,13 +143,16 @@ def test_check(run, options):
 
 
 def test_check_finds_what_is_wrong(run):
-    """`--check`: "say what is wrong"."""
+    """`--check`: "read and check everything, Unix paths included, say what is
+    wrong"."""
     expect_refusal(run("--check", "--max-line", "nan"), USAGE, "--max-line")
     expect_refusal(run("--max-line", "nan", "--check"), USAGE, "--max-line")
+    path = "text+unix:///no/such/folder"
+    expect_refusal(run("--check", "--listen", path), CANNOT_CREATE, "--listen")
 
 
 def test_check_of_an_address_in_use(server, run):
-    """`--check` "binds and touches nothing, so it cannot say "in use""."""
+    """`--check` "binds and touches nothing", so not the address either."""
     assert run("--check", "--listen", server.urls[0]).returncode == 0
     assert server.connect().ask("/echo on") == "on"
 
@@ -177,8 +181,8 @@ def test_version(run):
 
 
 def test_start_lines(server, family):
-    """The rule: "First `event=listening url=text://127.0.0.1:4000` (the real
-    port), then `event=ready`"."""
+    """The rule: "First `event=listening url=text://127.0.0.1:4000` for each
+    listener, with the real port, then `event=ready`"."""
     assert [event["event"] for event in server.events] == ["listening", "ready"]
     form = {
         "tcp4": r"text://127\.0\.0\.1:[1-9]\d*",
@@ -190,8 +194,7 @@ def test_start_lines(server, family):
 
 
 def test_several_listeners(launch, folder):
-    """The rule: "`--listen URL` may be repeated"; all "speak of the same
-    rooms"."""
+    """`--listen`: "Repeatable, up to 16"; all "speak of the same rooms"."""
     server = launch(
         "--listen", "text://127.0.0.1:0",
         "--listen", "text://[::1]:0",
@@ -207,8 +210,8 @@ def test_several_listeners(launch, folder):
 
 
 def test_address_in_use(server, run):
-    """An address that is taken: 69; of a Unix socket "a live one is "in use"
-    (69)". Who has it keeps it."""
+    """The rule: "an address that is not this machine's or is taken, a Unix
+    socket in use": 69. Who has it keeps it."""
     done = run("--listen", server.urls[0])
     expect_refusal(done, UNAVAILABLE, "--listen")
     assert server.connect().ask("/echo on") == "on"
@@ -216,14 +219,14 @@ def test_address_in_use(server, run):
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]"])
 def test_address_of_another_machine(run, host):
-    """The rule: "An address that is not this machine's": 69."""
+    """The rule: "an address that is not this machine's": 69."""
     done = run("--listen", f"text://{host}:0")
     expect_refusal(done, UNAVAILABLE, "--listen")
 
 
 @pytest.mark.families("tcp4", "tcp6")
 def test_failed_start_removes_what_it_made(server, run, folder):
-    """The rule: "A start that fails removes what it had made"."""
+    """The rule: "a start that fails removes what it had made"."""
     done = run(
         "--listen", f"text+unix://{folder}/made", "--listen", server.urls[0]
     )
@@ -255,7 +258,8 @@ def path(folder):
 @pytest.mark.families("unix")
 @pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
 def test_unix_mode(start, path, umask):
-    """The rule: "Created with mode 0660", whatever the umask."""
+    """The rule: "Unix sockets have mode 0660 from their first moment",
+    whatever the umask."""
     start(umask=umask)
     status = path.stat()
     assert stat.S_ISSOCK(status.st_mode)
@@ -265,7 +269,7 @@ def test_unix_mode(start, path, umask):
 @pytest.mark.families("unix")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_unix_socket_is_removed(server, path, number):
-    """The rule: "SIGTERM, SIGINT: remove Unix sockets, exit 0"."""
+    """The rule: "close, remove Unix sockets, exit 0"."""
     server.signal(number)
     assert server.wait_exit() == 0
     assert not path.exists()
@@ -322,8 +326,8 @@ def make_symlink_to_stale_socket(path):
     ],
 )
 def test_unix_path_of_another_kind(run, url, path, make):
-    """The rule: "Anything else at that path (a file, a symlink) is refused
-    (73)", and left as it is."""
+    """A Unix path "that holds anything but a socket": 73, and what it holds
+    "(a file, a symlink) is left alone"."""
     make(path)
     before = path.lstat()
     expect_refusal(run("--listen", url), CANNOT_CREATE, "--listen")
@@ -333,7 +337,7 @@ def test_unix_path_of_another_kind(run, url, path, make):
 
 @pytest.mark.families("unix")
 def test_unix_folder_missing(run, url):
-    """The rule: "A Unix path whose folder is missing": 73."""
+    """The rule: "a Unix path whose folder is missing": 73."""
     done = run("--listen", url.replace("/socket", "/missing/socket"))
     expect_refusal(done, CANNOT_CREATE, "--listen")
 
@@ -343,7 +347,7 @@ def path_of_length(folder, length):
 
 
 def test_unix_path_too_long(run, folder):
-    """The rule: "A Unix path that is too long": 64; unix(7) has room for 107
+    """The rule: "a Unix path that is too long": 64; unix(7) has room for 107
     bytes."""
     done = run("--listen", "text+unix://" + path_of_length(folder, 108))
     expect_refusal(done, USAGE, "--listen")
@@ -360,8 +364,8 @@ def test_unix_path_as_long_as_may_be(launch, folder):
 
 
 def test_drain(server):
-    """The rule: "Tell sessions `shutdown`, send what is queued, close, exit
-    0"; "everything queued is sent first", "nobody is told `left`"."""
+    """The rule: "tell every session `shutdown`, send what is queued", exit 0;
+    "everything queued is sent first", "nobody is told `left`"."""
     alice, bob = server.person("alice", "den"), server.person("bob", "den")
     stranger = server.connect()
     lines = [f"{n} {'x' * 100}" for n in range(100)]
@@ -417,8 +421,8 @@ def test_drain_without_clients(server):
 
 
 def test_drain_whoever_stalls(start, stage):
-    """`--drain-timeout` "holds in stage 1 too, whoever stalls"; all others
-    are told `shutdown`."""
+    """`--drain-timeout`: "This holds whoever stalls"; all others are told
+    `shutdown`."""
     server = start(
         "--drain-timeout", "1", STALL_OPTION[stage], str(100 * WAIT)
     )
@@ -435,8 +439,8 @@ def test_drain_whoever_stalls(start, stage):
 @pytest.mark.families("tcp4", "unix")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal(start, stage, folder, number):
-    """The rule: "A second one stops at once (Unix sockets removed too), exit
-    1"."""
+    """The rule: "A second signal stops at once (Unix sockets removed too),
+    exit 1"."""
     forever = str(100 * WAIT)
     server = start("--drain-timeout", forever, STALL_OPTION[stage], forever)
     stall(server)
@@ -485,9 +489,8 @@ def count_welcomed(clients):
 
 
 def test_out_of_descriptors(start):
-    """The rule: "EMFILE at accept: no spinning; a spare descriptor is used to
-    refuse with `server-full`, and accepting goes on when descriptors are
-    free"."""
+    """The rule: "`server-full` by a spare descriptor, no spinning; accepting
+    goes on when one is free"."""
     server = start(
         "--max-connections", "1000", wrapper=["prlimit", "--nofile=64:64"]
     )
@@ -521,8 +524,8 @@ def test_out_of_threads(start):
 
 
 def test_default_of_max_connections(start):
-    """The rule: "What RLIMIT_NOFILE, raised to its hard limit, allows": all
-    that are welcomed can be served."""
+    """`--max-connections`: "what RLIMIT_NOFILE, raised to its hard limit,
+    allows": all that are welcomed can be served."""
     server = start(wrapper=["prlimit", "--nofile=20:64"])
     clients = [server.open() for _ in range(80)]
     assert 20 < count_welcomed(clients) < 64
@@ -532,8 +535,8 @@ def test_default_of_max_connections(start):
 
 
 def test_log_of_a_session(server, family):
-    """The rule: "Log events: `connected`, `disconnected` (`reason`, bytes,
-    messages, seconds)"."""
+    """The events `connected`, with its `peer`, and `disconnected`, with
+    "`bytes_in`, `bytes_out`, `messages`, `seconds`"."""
     alice = server.connect()
     alice.say("one", "two", "/quit")
     alice.read_to_end()
@@ -553,7 +556,7 @@ def test_log_of_a_session(server, family):
 
 
 def test_log_of_a_refusal(start):
-    """The rule: "Log events: `refused`"."""
+    """Who is told `server-full` is an event `refused` in the log."""
     server = start("--max-connections", "1")
     server.connect()
     server.open().expect_error("server-full")

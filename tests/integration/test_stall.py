@@ -17,7 +17,7 @@ def never_cut(stage):
 
 @pytest.mark.capability("stalled_reader_harmless")
 def test_stalled_reader_harms_nobody(start, stage):
-    """The rule: "A member that reads too slowly never slows another"."""
+    """The rule: "A member that reads too slowly slows nobody"."""
     server = start(*never_cut(stage))
     server.person("bob", "den", **STALLED)
     alice, cleo = server.person("alice", "den"), server.person("cleo", "den")
@@ -37,9 +37,10 @@ def test_stalled_reader_keeps_nobody_out(start, stage):
 
 @pytest.mark.capability("lag_is_told")
 def test_lag_is_told_truthfully(start, stage):
-    """A member that "falls behind by more than the room's window is told how
-    many messages it missed and goes on from the oldest message kept", never
-    with "a message twice, or a message out of order"."""
+    """The rule: "When it falls behind by more than the room's window it is
+    told how many messages it missed (`lagged`, only if it missed any) and goes
+    on from the oldest message kept. It is never sent part of a message, a
+    message twice, or one out of order"."""
     server = start(*never_cut(stage), "--room-window", "256KiB")
     bob = server.person("bob", "den", **STALLED)
     alice = server.person("alice", "den")

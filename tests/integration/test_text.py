@@ -110,8 +110,8 @@ def test_longest_line(alice, length, end):
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("length", [MAX_LINE + 1, MAX_LINE + 2, 100_000])
 def test_line_too_long(alice, length, end):
-    """The rule: "Nothing of the line takes effect, one error a line", and the
-    next line is as good as any."""
+    """The rule: "nothing of it takes effect, one error a line", and the next
+    line is as good as any."""
     alice.send(b"x" * length + end.encode() + b"/echo next\n")
     alice.expect_error("line-too-long")
     alice.expect("next")
@@ -120,7 +120,7 @@ def test_line_too_long(alice, length, end):
 
 
 def test_two_lines_too_long(alice):
-    """The rule: "One error a line"."""
+    """The rule: "one error a line"."""
     too_long = b"x" * (MAX_LINE + 1) + b"\n"
     alice.send(too_long + too_long + b"/echo next\n")
     alice.expect_error("line-too-long")
@@ -177,8 +177,9 @@ INVALID = [
 
 
 def test_control_characters(alice):
-    """The rule: "Text that people see is UTF-8 without control characters
-    (U+0000-001F but tab, U+007F, U+0080-009F): anything else is refused"."""
+    """The rule: "Text that people see is UTF-8 (RFC 3629) without control
+    characters: U+0000 to U+001F but tab, U+007F, U+0080 to U+009F. Anything
+    else is refused"."""
     for control in CONTROLS:
         alice.send(b"a" + control + b"b\n")
         alice.expect_error("bad-text")
@@ -207,7 +208,7 @@ def test_bad_text_in_commands(alice, where):
 
 
 def test_cr_within_a_line(alice):
-    """The rule: "A CR before" LF is dropped: one, and only there."""
+    """The rule: "a CR before it is dropped": one, and only before LF."""
     alice.send(b"a\rb\n")
     alice.expect_error("bad-text")
     alice.send(b"a\r\r\n")
@@ -243,7 +244,7 @@ NOT_TEXT = [
 
 def test_first_byte(server):
     """`wrong-protocol`: "the first byte is a control other than tab, CR and
-    LF or cannot begin a UTF-8 character"."""
+    LF", or one that "cannot begin a UTF-8 character"."""
     for byte in NOT_TEXT:
         stranger = server.connect()
         stranger.send(bytes([byte]))
@@ -276,7 +277,7 @@ def test_only_the_first_byte_counts(alice):
 
 
 def test_tls_client_hello(server):
-    """The rule: "A TLS ClientHello begins with 16 hex"."""
+    """The rule: "a TLS ClientHello begins with 16 hex"."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = ssl.create_default_context().wrap_bio(
         incoming, outgoing, server_hostname="localhost"
@@ -294,8 +295,8 @@ def test_tls_client_hello(server):
      b"OPTIONS * HTTP/1.1", b"CONNECT example.org:443 HTTP/1.1"],
 )
 def test_http(server, request_line):
-    """`wrong-protocol`: "the first line is an HTTP request line"; nobody
-    sees it."""
+    """`wrong-protocol`: "the first line that is not empty is an HTTP request
+    line"; nobody sees it."""
     alice, stranger = server.person("alice"), server.connect()
     stranger.send(request_line + b"\r\nHost: localhost\r\n\r\n")
     expect_wrong_protocol(stranger)
@@ -330,9 +331,10 @@ def test_http_in_a_later_line(alice):
 
 
 def test_closing_error_is_not_overtaken(server):
-    """The rule: "The error is sent, the server shuts down its side, reads and
-    drops for at most a second, and closes, so that a reset does not overtake
-    the error": even when the peer goes on sending."""
+    """The rule: "the error is sent (for at most `--drain-timeout`), the server
+    shuts down its side, reads and drops for at most a second, and closes, so
+    that a reset does not overtake the error": even when the peer goes on
+    sending."""
     stranger = server.connect()
     for _ in range(16):
         stranger.send(b"\x16" * 16384)
@@ -348,8 +350,8 @@ def test_closing_error_after_the_end(server):
 
 
 def test_nothing_after_a_closing_error_takes_effect(server):
-    """The rule: "Nothing after it does" take effect, and the session is
-    gone."""
+    """The rule: "After an error that closes, nothing more of what the peer
+    sends takes effect", and the session is gone."""
     alice, stranger = server.person("alice"), server.connect()
     stranger.send(b"\x00\nhello\n/nick bob\n")
     expect_wrong_protocol(stranger)

@@ -1,3 +1,6 @@
+/*
+ * splitmix64 as it was published, and what the tests draw with it.
+ */
 #include "tests/unit/support_random.h"
 
 uint64_t rng_next(struct rng *rng)
@@ -16,10 +19,10 @@ size_t rng_below(struct rng *rng, size_t bound)
 
 size_t rng_magnitude(struct rng *rng, size_t max)
 {
-    size_t bits = 1;
+    size_t bits = 1, top;
 
     while (bits < 63 && (size_t)1 << bits <= max)
         bits++;
-    size_t top = (size_t)1 << (1 + rng_below(rng, bits));
+    top = (size_t)1 << (1 + rng_below(rng, bits));
     return 1 + rng_below(rng, top < max ? top : max);
 }

@@ -1,3 +1,7 @@
+/*
+ * The store and the log of support_segments.h. The log is one block of random
+ * bytes, again and again.
+ */
 #include "tests/unit/support_segments.h"
 
 #include <setjmp.h>

@@ -1,3 +1,7 @@
+/*
+ * The rules of support_text.h, character by character: each is decoded, and
+ * then judged by its number. Nothing here is shared with common/base/utf8.c.
+ */
 #include "tests/unit/support_text.h"
 
 #include <stdint.h>
@@ -40,11 +44,13 @@ static uint32_t code_point(const unsigned char *bytes, size_t length)
 
 bool is_clean_text(const unsigned char *bytes, size_t length)
 {
+    uint32_t code;
+
     for (size_t i = 0, step; i < length; i += step) {
         step = character_length(bytes[i]);
         if (step == 0 || i + step > length)
             return false;
-        uint32_t code = code_point(bytes + i, step);
+        code = code_point(bytes + i, step);
         if (code == UINT32_MAX || (is_control(code) && code != '\t'))
             return false;
     }

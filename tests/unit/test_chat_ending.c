@@ -6,7 +6,6 @@
 
 #include "tests/unit/support_chat.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct client *ann, *bob;
@@ -61,7 +60,7 @@ static void expect_all_before(struct client *client, size_t count,
     assert_int_equal(privates, count);
     assert_int_equal(echoes, count);
     client_expect_nothing(client);
-    assert_int_equal(line != NULL, last != NULL);
+    assert_int_equal(!line, !last);
 }
 
 static void fill_all(size_t count)
@@ -125,7 +124,7 @@ static void ends_after_all(const struct end *end, size_t send_max)
     ann->completes_late = send_max & 1;
     client_unstall(ann);
     assert_int_equal(ann->closed, !end->last);
-    assert_int_equal(ann->shut, end->last != NULL);
+    assert_int_equal(!ann->shut, !end->last);
     expect_all_before(ann, 40, end->last);
     engine_wait(LINGER_NS);
     assert_true(ann->closed && ann->drained);
@@ -484,11 +483,14 @@ static void test_server_full(void **state)
     client_reset(ann);
     expect_welcome(client_connect());
     expect_refused(client_connect());
-    /* One that is ending still counts, until it is closed. */
+    /* One that is ending counts until it has been told its last word. */
+    client_stall(bob);
     client_tell(bob, "/quit");
     expect_refused(client_connect());
-    engine_wait(LINGER_NS);
+    client_unstall(bob);
+    assert_false(bob->closed);
     expect_welcome(client_connect());
+    expect_refused(client_connect());
     engine_stop();
 }
 

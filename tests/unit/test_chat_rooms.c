@@ -7,7 +7,6 @@
 
 #include "tests/unit/support_chat.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static struct room *the_room(const char *name)

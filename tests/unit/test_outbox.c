@@ -16,8 +16,6 @@
 #include "tests/unit/support_random.h"
 #include "tests/unit/support_segments.h"
 
-#include <stdlib.h>
-
 #define RECORDS_MAX 4096
 
 static struct memory memory;
@@ -98,7 +96,7 @@ static void take_and_send(void)
         send_at_most(SIZE_MAX);
 }
 
-/* -- tests -- */
+/* ---- Tests -------------------------------------------------------------- */
 
 static void test_one_record(void **state)
 {

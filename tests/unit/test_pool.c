@@ -16,7 +16,6 @@
 #include "tests/unit/support_random.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SLAB_BYTES (64 * KIB)
@@ -48,7 +47,7 @@ static void assert_gone(void)
     assert_int_equal(used(), 0);
 }
 
-/* -- the budget -- */
+/* ---- The budget --------------------------------------------------------- */
 
 static void test_budget_limit(void **state)
 {
@@ -107,7 +106,7 @@ static void test_budget_resize(void **state)
     assert_int_equal(used(), 0);
 }
 
-/* -- pools -- */
+/* ---- Pools -------------------------------------------------------------- */
 
 /* All objects keep what is written to them, so none of them overlap. */
 static void test_objects_are_apart(void **state)
@@ -153,9 +152,10 @@ static void test_slabs_are_filled(void **state)
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
         size_t bytes = (sizes[i] + 15) / 16 * 16;
+        size_t count;
 
         pool_open(sizes[i]);
-        size_t count = fill_slab();
+        count = fill_slab();
         /* The head of a slab costs less than 64 bytes. */
         assert_true(count * bytes <= SLAB_BYTES);
         assert_true((count + 1) * bytes > SLAB_BYTES - 64);
@@ -190,9 +190,11 @@ static void test_last_freed_comes_first(void **state)
 /* A full slab with a place again is used before a new one is. */
 static void test_full_slab_comes_back(void **state)
 {
+    size_t count;
+
     (void)state;
     pool_open(1000);
-    size_t count = fill_slab();
+    count = fill_slab();
     pool_free(&pool, objects[count]);
     pool_free(&pool, objects[3]);
     assert_ptr_equal(pool_alloc(&pool), objects[3]);
@@ -204,10 +206,13 @@ static void test_full_slab_comes_back(void **state)
 /* At the edge of a slab, coming and going allocates nothing. */
 static void test_one_slab_is_spared(void **state)
 {
+    unsigned long before;
+    size_t count;
+
     (void)state;
     pool_open(1000);
-    size_t count = fill_slab();
-    unsigned long before = alloc_count();
+    count = fill_slab();
+    before = alloc_count();
     for (int i = 0; i < 100; i++) {
         pool_free(&pool, objects[count]);
         objects[count] = pool_alloc(&pool);

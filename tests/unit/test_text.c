@@ -89,18 +89,23 @@ static size_t method_length(const unsigned char *line, size_t length)
     return i;
 }
 
-/* RFC 9112, section 3: method, target and version, one space between them. */
+/* RFC 9112, section 3: method, target and version, one space between them. A
+ * target has a path or a colon, or is `*`. */
 static bool is_http_request(const unsigned char *line, size_t length)
 {
     static const size_t version = sizeof("HTTP/1.1") - 1;
-    size_t method = method_length(line, length), spaces = 0;
+    size_t method = method_length(line, length), spaces = 0, colons = 0;
     const unsigned char *last;
 
     if (method == 0 || length <= method + 2 + version)
         return false;
-    for (size_t i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++) {
         spaces += line[i] == ' ';
+        colons += line[i] == ':';
+    }
     last = line + length - version;
+    if (line[method + 1] != '/' && line[method + 1] != '*' && colons == 0)
+        return false;
     return spaces == 2 && line[method] == ' ' && last[-1] == ' ' &&
            memcmp(last, "HTTP/", 5) == 0 && is_digit(last[5]) &&
            last[6] == '.' && is_digit(last[7]);
