@@ -14,6 +14,9 @@
 #define NICK_BYTES_MAX 24
 #define ROOM_NAME_BYTES_MAX 32
 
+/* A source address as --max-per-address counts it: IPv6, or IPv4 in it. */
+#define ADDRESS_BYTES 16
+
 /* A session's places: the rooms it is in, and those it has left whose last
  * messages it has not been sent yet. */
 #define ROOMS_PER_SESSION_MAX 16

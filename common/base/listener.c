@@ -426,7 +426,7 @@ void peer_text(const struct sockaddr_storage *peer, char text[PEER_TEXT_BYTES])
         snprintf(text, PEER_TEXT_BYTES, v6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-bool peer_key(const struct sockaddr_storage *peer, uint8_t key[16])
+bool peer_key(const struct sockaddr_storage *peer, uint8_t key[ADDRESS_BYTES])
 {
     const struct sockaddr_in *v4 = (const void *)peer;
     const struct sockaddr_in6 *v6 = (const void *)peer;

@@ -8,6 +8,8 @@
 #ifndef RINGCHAT_BASE_LISTENER_H
 #define RINGCHAT_BASE_LISTENER_H
 
+#include "common/base/limits.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,6 +69,6 @@ void peer_text(const struct sockaddr_storage *, char text[PEER_TEXT_BYTES]);
  * its /64, which is what one customer is given. Returns false for a Unix
  * socket, which is exempt.
  */
-bool peer_key(const struct sockaddr_storage *, uint8_t key[16]);
+bool peer_key(const struct sockaddr_storage *, uint8_t key[ADDRESS_BYTES]);
 
 #endif

@@ -17,6 +17,7 @@
 #ifndef RINGCHAT_CHAT_CHAT_H
 #define RINGCHAT_CHAT_CHAT_H
 
+#include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/wire/wire.h"
 
@@ -65,7 +66,7 @@ struct peer {
     void *user;       /* the engine's own, given back by session_user */
     const char *name; /* for the log; borrowed for the call */
     bool counted;     /* `address` counts for sessions_per_address_max */
-    uint8_t address[16];
+    uint8_t address[ADDRESS_BYTES];
 };
 
 /* Whether the engine may go on reading from a session. */

@@ -157,7 +157,7 @@ _Static_assert(sizeof(struct session) <= 392, "an idle session is small");
 /* A source address with its sessions. */
 struct address {
     UT_hash_handle by_key;
-    uint8_t key[16];
+    uint8_t key[ADDRESS_BYTES];
     uint32_t sessions;
 };
 
@@ -174,7 +174,7 @@ struct chat {
     struct session *nicks;
     struct room *rooms;
     struct address *addresses;
-    uint8_t hash_key[16];
+    uint8_t hash_key[ADDRESS_BYTES];
     uint32_t sessions, refused;
     uint64_t last_id;
     bool stopping;
@@ -329,7 +329,7 @@ void room_remove(struct chat *, struct room *);
 
 /* Counts one more session of the address; NULL if it has as many as it may, or
  * without memory. */
-struct address *address_enter(struct chat *, const uint8_t key[16]);
+struct address *address_enter(struct chat *, const uint8_t key[ADDRESS_BYTES]);
 void address_leave(struct chat *, struct address *);
 
 /* ---- command.c ---- */

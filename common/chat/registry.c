@@ -103,7 +103,8 @@ void room_remove(struct chat *chat, struct room *room)
 #undef HASH_KEYCMP
 #define HASH_KEYCMP(a, b, length) memcmp((a), (b), (length))
 
-static struct address *address_create(struct chat *chat, const uint8_t key[16],
+static struct address *address_create(struct chat *chat,
+                                      const uint8_t key[ADDRESS_BYTES],
                                       unsigned hash)
 {
     struct address *address = budget_alloc(&chat->budget, sizeof(*address));
@@ -120,12 +121,14 @@ static struct address *address_create(struct chat *chat, const uint8_t key[16],
     return NULL;
 }
 
-struct address *address_enter(struct chat *chat, const uint8_t key[16])
+struct address *address_enter(struct chat *chat,
+                              const uint8_t key[ADDRESS_BYTES])
 {
-    unsigned hash = hash_bytes(chat, key, 16);
+    unsigned hash = hash_bytes(chat, key, ADDRESS_BYTES);
     struct address *address;
 
-    HASH_FIND_BYHASHVALUE(by_key, chat->addresses, key, 16, hash, address);
+    HASH_FIND_BYHASHVALUE(by_key, chat->addresses, key, ADDRESS_BYTES, hash,
+                          address);
     if (address && address->sessions >= chat->config.sessions_per_address_max)
         return NULL;
     if (!address)
