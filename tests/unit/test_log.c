@@ -499,6 +499,32 @@ static void test_escape_string(void **state)
     assert_string_equal(out, "");
 }
 
+/* When nobody reads, lines are dropped, not waited for; the next one that is
+ * written says how many. */
+static void test_stalled_reader(void **state)
+{
+    char line[PIPE_BUF + 1];
+    unsigned long written = 0, dropped;
+    const char *field;
+
+    (void)state;
+    log_init(LOG_INFO, LOG_LOGFMT);
+    for (int i = 0; i < 1000; i++)
+        log_event(LOG_INFO, "unread", NULL, 0);
+    while (captured(line) > 0)
+        written++;
+    assert_in_range(written, 1, 999);
+    log_event(LOG_INFO, "read", NULL, 0);
+    captured(line);
+    field = strstr(line, " event=read dropped=");
+    assert_non_null(field);
+    dropped = strtoul(strrchr(field, '=') + 1, NULL, 10);
+    assert_int_equal(written + dropped, 1000);
+    log_event(LOG_INFO, "read", NULL, 0);
+    captured(line);
+    assert_null(strstr(line, "dropped"));
+}
+
 static void test_clocks(void **state)
 {
     uint64_t mono_ns = clock_mono_ns(), wall_us = clock_wall_us();
@@ -537,6 +563,8 @@ int main(void)
                                         capture_end),
         cmocka_unit_test_setup_teardown(test_failed_write_is_ignored,
                                         capture_begin, capture_end),
+        cmocka_unit_test_setup_teardown(test_stalled_reader, capture_begin,
+                                        capture_end),
         cmocka_unit_test(test_escape_string),
         cmocka_unit_test(test_clocks),
     };
