@@ -239,18 +239,25 @@ static void on_failure(struct connection *connection)
 /*
  * recv(2) waits for the peer: a count of bytes, 0 at the end of the stream (or
  * when somebody shut the socket down, see on_over), -1 when the connection has
- * failed (ECONNRESET, ETIMEDOUT) or a signal meant for a send came here
- * (EINTR).
+ * failed (ECONNRESET, ETIMEDOUT). EINTR: a signal that was meant for a send.
  */
+static ssize_t receive(int fd, char *bytes, size_t size)
+{
+    ssize_t length;
+
+    do
+        length = recv(fd, bytes, size, 0);
+    while (length < 0 && errno == EINTR);
+    return length;
+}
+
 static void read_all(struct connection *connection)
 {
     char bytes[RECEIVE_BYTES];
     ssize_t length;
 
     do {
-        do
-            length = recv(connection->fd, bytes, sizeof(bytes), 0);
-        while (length < 0 && errno == EINTR);
+        length = receive(connection->fd, bytes, sizeof(bytes));
         if (length < 0) {
             on_failure(connection);
             return;

@@ -290,6 +290,9 @@ void membership_finish(struct membership *);
 
 struct lane *membership_lane(const struct membership *);
 
+/* Up to which position of its lane it is to be sent. */
+uint64_t membership_end(const struct membership *);
+
 /* Whether its lane has something for it. */
 bool membership_due(const struct membership *);
 

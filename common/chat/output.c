@@ -159,12 +159,10 @@ static void take_lane(struct membership *membership)
 {
     struct session *session = membership->session;
     struct chat *chat = session->chat;
-    struct lane *lane = membership_lane(membership);
-    uint64_t end = membership->leaving ? membership->end.position
-                                       : lane_head(lane).position;
     uint64_t before = membership->cursor.seq;
 
-    lane_take(lane, &chat->segments, &membership->cursor, end, &session->span);
+    lane_take(membership_lane(membership), &chat->segments, &membership->cursor,
+              membership_end(membership), &session->span);
     session->span_outbox = false;
     chat->metrics.deliveries += membership->cursor.seq - before;
 }

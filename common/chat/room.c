@@ -40,13 +40,16 @@ struct lane *membership_lane(const struct membership *membership)
     return membership->room->lanes[membership->session->encoding];
 }
 
+uint64_t membership_end(const struct membership *membership)
+{
+    if (membership->leaving)
+        return membership->end.position;
+    return lane_head(membership_lane(membership)).position;
+}
+
 bool membership_due(const struct membership *membership)
 {
-    uint64_t end = membership->leaving
-                       ? membership->end.position
-                       : lane_head(membership_lane(membership)).position;
-
-    return membership->cursor.position < end;
+    return membership->cursor.position < membership_end(membership);
 }
 
 /* ---- Posting ------------------------------------------------------------ */
