@@ -14,6 +14,20 @@
 #define NICK_BYTES_MAX 24
 #define ROOM_NAME_BYTES_MAX 32
 
+/* Messages of the binary dialects (docs/protocol.md): the body of a frame, what
+ * its length can say; the headers and the content type of a secure message. */
+#define FRAME_BODY_BYTES_MAX 65535
+#define HEADERS_BYTES_MAX 4096
+#define CONTENT_TYPE_BYTES_MAX 127
+
+/* Heartbeats in a row without an answer; when one more is due, that is it. */
+#define HEARTBEATS_UNANSWERED_MAX 3
+
+/* The key of the `secure` listeners: no weaker than the HMAC-SHA256 that it is
+ * for (RFC 2104, section 3), and of a size to be read at once. */
+#define KEY_BYTES_MIN 32
+#define KEY_BYTES_MAX 4096
+
 /* A source address as --max-per-address counts it: IPv6, or IPv4 in it. */
 #define ADDRESS_BYTES 16
 
@@ -41,6 +55,10 @@
 
 /* Members of one room that are visited before other rooms have their turn. */
 #define SWEEP_MEMBERS_MAX 64
+
+/* How soon a session that waits for others to be sent what was said is looked
+ * at again. */
+#define TURN_LOOK_NS UINT64_C(20000)
 
 /* Sessions over the limit that are being told `server-full` at a time, with a
  * second of lingering each; one more is told so by its engine, and closed. */

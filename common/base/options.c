@@ -29,6 +29,10 @@
 #define COUNT_MAX INT32_MAX
 /* So that a sum of two amounts of memory cannot overflow. */
 #define MEMORY_BYTES_MAX INT64_MAX
+/* A SESSION_ACK must fit: version, length and nick (protocol.md). */
+#define FRAME_BYTES_LEAST (2 + NICK_BYTES_MAX)
+/* Clients are told of it in a u16. */
+#define HEARTBEAT_S_MAX UINT16_MAX
 
 #define SHOWN_BYTES 256
 /* Where --help begins to say what an option means. */
@@ -49,8 +53,8 @@ struct option {
     unsigned stage_first, stage_last;
     /* Returns 0, or the exit status after having said what is wrong. */
     int (*set)(struct reading *, const struct option *, const char *value);
-    size_t field; /* for those that set a uint64_t of struct options */
-    uint64_t min, max;
+    size_t field;       /* for those that set a uint64_t of struct options */
+    uint64_t min, max;  /* of durations: in seconds */
     const char *preset; /* the default, as one would type it; NULL: computed */
     const char *meaning;
 };
@@ -150,6 +154,8 @@ static int set_seconds(struct reading *reading, const struct option *option,
     uint64_t ns;
     int result = number_parse_decimal(typed, &ns);
 
+    if (result == 0 && ns > option->max * BILLIONTHS)
+        result = -ERANGE;
     if (result != 0)
         return fault_number(reading, option, typed, result,
                             "not seconds (digits, then a fraction or nothing)");
@@ -201,6 +207,38 @@ static int set_log_format(struct reading *reading, const struct option *option,
         return fault(reading->program, option->name, typed,
                      "not one of logfmt, json");
     reading->options->log_format = (enum log_format)format;
+    return 0;
+}
+
+static int set_slow_consumer(struct reading *reading,
+                             const struct option *option, const char *typed)
+{
+    static const char *const names[] = {"lag", "disconnect"};
+    int place = word_find(names, 2, typed);
+
+    if (place < 0)
+        return fault(reading->program, option->name, typed,
+                     "not one of lag, disconnect");
+    reading->options->slow_consumer_disconnect = place == 1;
+    return 0;
+}
+
+static int set_require_encryption(struct reading *reading,
+                                  const struct option *option,
+                                  const char *value)
+{
+    (void)option;
+    (void)value;
+    reading->options->require_encryption = true;
+    return 0;
+}
+
+/* It is read when all arguments have been: the last one counts. */
+static int set_key_file(struct reading *reading, const struct option *option,
+                        const char *path)
+{
+    (void)option;
+    reading->options->key_file = path;
     return 0;
 }
 
@@ -261,6 +299,7 @@ static int print_help(struct reading *, const struct option *, const char *);
 
 /* clang-format off */
 #define STAGES_ALL 1, 5
+#define STAGES_FROM(stage) stage, 5
 #define STAGE_ONLY(stage) stage, stage
 #define FIELD(name) offsetof(struct options, name)
 #define NO_FIELD 0, 0, 0
@@ -268,9 +307,17 @@ static int print_help(struct reading *, const struct option *, const char *);
 static const struct option option_table[] = {
     {"--listen", "URL", STAGES_ALL, set_listen, NO_FIELD, NULL,
      "listen there; repeatable"},
+    {"--key-file", "FILE", STAGES_FROM(2), set_key_file, NO_FIELD, NULL,
+     "the key of the secure listeners"},
     {"--max-line", "SIZE", STAGES_ALL, set_size,
      FIELD(max_line_bytes), 1, MIB, "4096",
      "bytes of a text line, without its end"},
+    {"--max-frame", "SIZE", STAGES_FROM(2), set_size,
+     FIELD(max_frame_bytes), FRAME_BYTES_LEAST, FRAME_BODY_BYTES_MAX, "16384",
+     "bytes of a frame's body from a client"},
+    {"--max-message", "SIZE", STAGES_FROM(2), set_size,
+     FIELD(max_message_bytes), 1, 32 * MIB, "1MiB",
+     "bytes of a secure message's content from a client"},
     {"--max-connections", "N", STAGES_ALL, set_count,
      FIELD(max_connections), 1, COUNT_MAX, NULL,
      "connections (default: what RLIMIT_NOFILE allows)"},
@@ -283,24 +330,37 @@ static const struct option option_table[] = {
     {"--handshake-timeout", "SECONDS", STAGES_ALL, set_seconds,
      FIELD(handshake_timeout_ns), 0, DECIMAL_UNITS_MAX, "10",
      "for a binary client to say who it is"},
+    {"--frame-timeout", "SECONDS", STAGES_FROM(2), set_seconds,
+     FIELD(frame_timeout_ns), 0, DECIMAL_UNITS_MAX, "30",
+     "for a binary client to finish a frame"},
     {"--idle-timeout", "SECONDS", STAGES_ALL, set_seconds,
      FIELD(idle_timeout_ns), 0, DECIMAL_UNITS_MAX, "600",
      "without a line from a text client"},
+    {"--heartbeat", "SECONDS", STAGES_FROM(2), set_seconds,
+     FIELD(heartbeat_ns), 0, HEARTBEAT_S_MAX, "5",
+     "between two pings to a binary client"},
+    {"--stall-timeout", "SECONDS", STAGES_FROM(2), set_seconds,
+     FIELD(stall_timeout_ns), 0, DECIMAL_UNITS_MAX, "60",
+     "for a client to take some of what is queued"},
     {"--send-timeout", "SECONDS", STAGE_ONLY(1), set_seconds,
      FIELD(send_timeout_ns), 0, DECIMAL_UNITS_MAX, "10",
      "for one send to a client that does not read"},
-    {"--drain-timeout", "SECONDS", STAGES_ALL, set_seconds,
-     FIELD(drain_timeout_ns), 0, DECIMAL_UNITS_MAX, "5",
-     "to send what is queued when told to stop"},
     {"--presence-limit", "N", STAGES_ALL, set_count,
      FIELD(presence_limit), 0, COUNT_MAX, "64",
      "members up to which a room is told who comes"},
     {"--room-window", "SIZE", STAGES_ALL, set_size,
      FIELD(room_window_bytes), 1, 1024 * MIB, "1MiB",
      "unsent messages a slow member may be behind"},
+    {"--slow-consumer", "WORD", STAGES_FROM(2), set_slow_consumer, NO_FIELD,
+     "lag", "who is further behind: lag or disconnect"},
     {"--rate", "N", STAGES_ALL, set_rate,
      0, 0, DECIMAL_UNITS_MAX, "0",
      "messages a second of a session; 0: no limit"},
+    {"--require-encryption", NULL, STAGES_FROM(2), set_require_encryption,
+     NO_FIELD, NULL, "secure sessions have to encrypt"},
+    {"--drain-timeout", "SECONDS", STAGES_ALL, set_seconds,
+     FIELD(drain_timeout_ns), 0, DECIMAL_UNITS_MAX, "5",
+     "to send what is queued when told to stop"},
     {"--log-level", "LEVEL", STAGES_ALL, set_log_level, NO_FIELD, "info",
      "error, warn, info or debug"},
     {"--log-format", "FORMAT", STAGES_ALL, set_log_format, NO_FIELD, "logfmt",
@@ -450,6 +510,36 @@ static void set_default_listeners(struct reading *reading)
     }
 }
 
+/* A `secure` listener without a key is a fault, never a silent fallback. */
+static int key_demand(const struct options *options,
+                      const struct program *program)
+{
+    for (size_t i = 0; i < options->listener_count; i++) {
+        const struct listener *listener = &options->listeners[i];
+        char url[LISTENER_URL_BYTES];
+
+        if (strcmp(listener->scheme, "secure") != 0)
+            continue;
+        escape_string(listener->url, url, sizeof(url));
+        fault(program, "--key-file", NULL, "needed by the listener %s", url);
+        return EX_CONFIG;
+    }
+    return 0;
+}
+
+static int key_obtain(struct options *options, const struct program *program)
+{
+    const char *why;
+    int status;
+
+    if (!options->key_file)
+        return key_demand(options, program);
+    status = key_load(&options->key, options->key_file, &why);
+    if (status != 0)
+        fault(program, "--key-file", options->key_file, "%s", why);
+    return status;
+}
+
 /* As far as can be seen without touching anything. */
 static int listeners_check(const struct options *options,
                            const struct program *program)
@@ -489,6 +579,9 @@ enum options_outcome options_parse(struct options *options,
     allowed = connections_allowed(options->listener_count);
     if (options->max_connections == 0)
         options->max_connections = allowed;
+    *status = key_obtain(options, program);
+    if (*status != 0)
+        return OPTIONS_EXIT;
     if (!reading.check)
         return OPTIONS_RUN;
     *status = listeners_check(options, program);

@@ -10,6 +10,7 @@
 #ifndef RINGCHAT_BASE_OPTIONS_H
 #define RINGCHAT_BASE_OPTIONS_H
 
+#include "common/base/key.h"
 #include "common/base/listener.h"
 #include "common/base/log.h"
 
@@ -27,25 +28,34 @@ struct program {
 };
 
 /*
- * Sizes are in bytes, durations in nanoseconds. 0 turns a timeout, the rate and
- * max_per_address off; of the drain it means not to wait, of presence to tell
- * nobody. The other limits are at least 1. What the stage has no option for
- * is 0.
+ * Sizes are in bytes, durations in nanoseconds. 0 turns a timeout, the
+ * heartbeat, the rate and max_per_address off; of the drain it means not to
+ * wait, of presence to tell nobody. The other limits are at least 1. What the
+ * stage has no option for is 0.
  */
 struct options {
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
+    const char *key_file; /* as typed, in argv; NULL: none was named */
+    struct key key;       /* what is in it; the main wipes it after use */
     uint64_t max_line_bytes;
+    uint64_t max_frame_bytes;   /* of a frame's body: fits into its u16 */
+    uint64_t max_message_bytes; /* of a secure message's content */
     uint64_t max_connections;
     uint64_t max_per_address;
     uint64_t max_memory_bytes; /* what sessions and rooms may hold */
-    uint64_t idle_timeout_ns;
     uint64_t handshake_timeout_ns;
+    uint64_t frame_timeout_ns;
+    uint64_t idle_timeout_ns;
+    uint64_t heartbeat_ns; /* in seconds, rounded up, it fits into a u16 */
+    uint64_t stall_timeout_ns;
     uint64_t send_timeout_ns;
     uint64_t drain_timeout_ns;
     uint64_t presence_limit;
     uint64_t room_window_bytes;
-    double rate_per_second; /* 0: no limit */
+    bool slow_consumer_disconnect; /* who lags is closed; otherwise told */
+    bool require_encryption;       /* of sessions of `secure` listeners */
+    double rate_per_second;        /* 0: no limit */
     enum log_level log_level;
     enum log_format log_format;
 };
@@ -58,10 +68,12 @@ enum options_outcome {
 /*
  * Reads argv into `options`, defaults first. --help and --version print to
  * standard output, and --check reads and checks everything the options name;
- * all three end with status 0. A fault is one line on standard error that
- * names the option and the cause, with status 64 (EX_USAGE) or what
- * operation.md gives it. Raises RLIMIT_NOFILE to its hard limit, from which
- * --max-connections has its default.
+ * all three end with status 0. Once the arguments are read, so is the key
+ * file, whoever needs it; without one a `secure` listener, asked for or by
+ * default, is a fault. A fault is one line on standard error that names the
+ * option and the cause, with status 64 (EX_USAGE) or what operation.md gives
+ * it. Raises RLIMIT_NOFILE to its hard limit, from which --max-connections has
+ * its default.
  */
 enum options_outcome options_parse(struct options *, const struct program *,
                                    int argc, char **argv, int *status);

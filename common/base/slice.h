@@ -4,6 +4,7 @@
 #ifndef RINGCHAT_BASE_SLICE_H
 #define RINGCHAT_BASE_SLICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -17,6 +18,12 @@ struct slice {
 static inline struct slice slice_of(const char *string)
 {
     return (struct slice){string, strlen(string)};
+}
+
+static inline bool slice_equals(struct slice a, struct slice b)
+{
+    return a.length == b.length &&
+           (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
 #endif

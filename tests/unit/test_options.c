@@ -15,9 +15,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +28,11 @@
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct program stage1 = {.name = "stage1-blocking", .stage = 1};
+static const struct program stage2 = {.name = "stage2-framing", .stage = 2};
+static const struct program stage5 = {.name = "ringchatd", .stage = 5};
+
+static const char key_text[] = "a line feed and a NUL are part of a key\n";
+static char key_file[] = "/tmp/test_options.XXXXXX"; /* holds key_text */
 
 /* What the last parse did. */
 static struct options options;
@@ -79,6 +86,16 @@ static enum options_outcome parse(const struct program *program,
 }
 
 #define PARSE(...) parse(&stage1, (const char *const[]){__VA_ARGS__, NULL})
+#define PARSE2(...) parse(&stage2, (const char *const[]){__VA_ARGS__, NULL})
+
+/* One option, with a listener that every stage has and that needs no key. A
+ * value of NULL: the option takes none. */
+static enum options_outcome parse_one(const struct program *program,
+                                      const char *name, const char *value)
+{
+    return parse(program, (const char *const[]){"--listen=text://127.0.0.1:0",
+                                                name, value, NULL});
+}
 
 static void assert_runs(enum options_outcome outcome)
 {
@@ -88,16 +105,23 @@ static void assert_runs(enum options_outcome outcome)
     assert_int_equal(status, 0);
 }
 
-/* One line on standard error, nothing on standard output, status 64. */
-static void assert_fault(enum options_outcome outcome, const char *text)
+/* One line on standard error, nothing on standard output. */
+static void assert_fault_of(const struct program *program,
+                            enum options_outcome outcome, int expected,
+                            const char *text)
 {
     char line[OUTPUT_BYTES];
 
-    snprintf(line, sizeof(line), "stage1-blocking: %s\n", text);
+    snprintf(line, sizeof(line), "%s: %s\n", program->name, text);
     assert_string_equal(errors, line);
     assert_string_equal(output, "");
     assert_int_equal(outcome, OPTIONS_EXIT);
-    assert_int_equal(status, 64);
+    assert_int_equal(status, expected);
+}
+
+static void assert_fault(enum options_outcome outcome, const char *text)
+{
+    assert_fault_of(&stage1, outcome, 64, text);
 }
 
 /* ---- Numbers ------------------------------------------------------------ */
@@ -243,6 +267,20 @@ static void test_defaults(void **state)
     assert_true(options.max_connections <= limit.rlim_cur);
 }
 
+static void test_defaults_of_stage2(void **state)
+{
+    (void)state;
+    assert_runs(PARSE2("--key-file", key_file));
+    assert_int_equal(options.listener_count, 3);
+    assert_int_equal(options.max_frame_bytes, 16384);
+    assert_int_equal(options.max_message_bytes, 1048576);
+    assert_int_equal(options.frame_timeout_ns, UINT64_C(30000000000));
+    assert_int_equal(options.heartbeat_ns, UINT64_C(5000000000));
+    assert_int_equal(options.stall_timeout_ns, UINT64_C(60000000000));
+    assert_false(options.slow_consumer_disconnect);
+    assert_false(options.require_encryption);
+}
+
 /* What a process with that hard limit takes as its default; the parent keeps
  * its own, which it could not raise again. */
 static uint64_t connections_with_limit(rlim_t hard)
@@ -296,6 +334,32 @@ static void test_values(void **state)
     assert_int_equal(options.log_format, LOG_JSON);
 }
 
+static void test_values_of_stage2(void **state)
+{
+    (void)state;
+    assert_runs(PARSE2(
+        "--key-file", key_file, "--max-frame", "65535", "--max-message=32MiB",
+        "--frame-timeout", "0.5", "--heartbeat=65535", "--stall-timeout",
+        "1.25", "--slow-consumer", "disconnect", "--require-encryption"));
+    assert_int_equal(options.max_frame_bytes, 65535);
+    assert_int_equal(options.max_message_bytes, 32 << 20);
+    assert_int_equal(options.frame_timeout_ns, 500000000);
+    assert_int_equal(options.heartbeat_ns, UINT64_C(65535000000000));
+    assert_int_equal(options.stall_timeout_ns, 1250000000);
+    assert_true(options.slow_consumer_disconnect);
+    assert_true(options.require_encryption);
+    assert_runs(PARSE2("--key-file", key_file, "--max-frame=26",
+                       "--max-message", "1", "--frame-timeout=0",
+                       "--heartbeat=0", "--stall-timeout", "0",
+                       "--slow-consumer=disconnect", "--slow-consumer=lag"));
+    assert_int_equal(options.max_frame_bytes, 26);
+    assert_int_equal(options.max_message_bytes, 1);
+    assert_int_equal(options.frame_timeout_ns, 0);
+    assert_int_equal(options.heartbeat_ns, 0);
+    assert_int_equal(options.stall_timeout_ns, 0);
+    assert_false(options.slow_consumer_disconnect);
+}
+
 static void test_last_one_wins(void **state)
 {
     (void)state;
@@ -317,11 +381,33 @@ static void test_every_level_and_format(void **state)
 }
 
 /* Bounds: just inside, just outside. */
+struct range_case {
+    const char *name, *least, *below, *most, *above;
+};
+
+static void assert_out_of_range(const struct program *program, const char *name,
+                                const char *value)
+{
+    assert_int_equal(parse_one(program, name, value), OPTIONS_EXIT);
+    assert_int_equal(status, 64);
+    assert_non_null(strstr(errors, "out of range ("));
+}
+
+static void range_cases(const struct program *program,
+                        const struct range_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_runs(parse_one(program, cases[i].name, cases[i].least));
+        assert_runs(parse_one(program, cases[i].name, cases[i].most));
+        assert_out_of_range(program, cases[i].name, cases[i].above);
+        if (cases[i].below)
+            assert_out_of_range(program, cases[i].name, cases[i].below);
+    }
+}
+
 static void test_ranges(void **state)
 {
-    static const struct {
-        const char *name, *least, *below, *most, *above;
-    } cases[] = {
+    static const struct range_case cases[] = {
         {"--max-line", "1", "0", "1048576", "1048577"},
         {"--max-connections", "1", "0", "2147483647", "2147483648"},
         {"--max-per-address", "0", NULL, "2147483647", "2147483648"},
@@ -335,32 +421,22 @@ static void test_ranges(void **state)
         {"--drain-timeout", "0", NULL, "1000000000", "1000000001"},
         {"--rate", "0", NULL, "1000000000", "1000000001"},
     };
+    static const struct range_case of_stage2[] = {
+        {"--max-frame", "26", "25", "65535", "64KiB"},
+        {"--max-message", "1", "0", "32MiB", "33554433"},
+        {"--frame-timeout", "0", NULL, "1000000000", "1000000001"},
+        {"--heartbeat", "0", NULL, "65535", "65535.000000001"},
+        {"--stall-timeout", "0", NULL, "1000000000", "1000000001"},
+    };
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        assert_runs(PARSE(cases[i].name, cases[i].least));
-        assert_runs(PARSE(cases[i].name, cases[i].most));
-        assert_int_equal(PARSE(cases[i].name, cases[i].above), OPTIONS_EXIT);
-        assert_int_equal(status, 64);
-        assert_non_null(strstr(errors, "out of range ("));
-        if (!cases[i].below)
-            continue;
-        assert_int_equal(PARSE(cases[i].name, cases[i].below), OPTIONS_EXIT);
-        assert_int_equal(status, 64);
-        assert_non_null(strstr(errors, "out of range ("));
-    }
+    range_cases(&stage1, cases, ARRAY_LENGTH(cases));
+    range_cases(&stage2, of_stage2, ARRAY_LENGTH(of_stage2));
 }
 
-/* Every option that takes a value refuses these; one line each. */
-static void test_every_option_refuses_rubbish(void **state)
+/* One line each, whatever was typed. */
+static void refuses_rubbish(const struct program *program, const char *name)
 {
-    static const char *const names[] = {
-        "--listen",       "--max-line",          "--max-connections",
-        "--max-memory",   "--max-per-address",   "--presence-limit",
-        "--room-window",  "--handshake-timeout", "--idle-timeout",
-        "--send-timeout", "--drain-timeout",     "--rate",
-        "--log-level",    "--log-format",
-    };
     static const char *const rubbish[] = {
         "",
         "-1",
@@ -383,17 +459,36 @@ static void test_every_option_refuses_rubbish(void **state)
         "99999999999999999999",
     };
 
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-        for (size_t j = 0; j < ARRAY_LENGTH(rubbish); j++) {
-            assert_int_equal(PARSE(names[i], rubbish[j]), OPTIONS_EXIT);
-            assert_int_equal(status, 64);
-            assert_string_equal(output, "");
-            assert_non_null(strstr(errors, names[i]));
-            assert_ptr_equal(strchr(errors, '\n'), errors + strlen(errors) - 1);
-            assert_null(strchr(errors, '\x1b'));
-        }
+    for (size_t i = 0; i < ARRAY_LENGTH(rubbish); i++) {
+        assert_int_equal(parse_one(program, name, rubbish[i]), OPTIONS_EXIT);
+        assert_int_equal(status, 64);
+        assert_string_equal(output, "");
+        assert_non_null(strstr(errors, name));
+        assert_ptr_equal(strchr(errors, '\n'), errors + strlen(errors) - 1);
+        assert_null(strchr(errors, '\x1b'));
     }
+}
+
+/* Every option with a value that can be malformed, as no path is. */
+static void test_every_option_refuses_rubbish(void **state)
+{
+    static const char *const names[] = {
+        "--listen",       "--max-line",          "--max-connections",
+        "--max-memory",   "--max-per-address",   "--presence-limit",
+        "--room-window",  "--handshake-timeout", "--idle-timeout",
+        "--send-timeout", "--drain-timeout",     "--rate",
+        "--log-level",    "--log-format",
+    };
+    static const char *const of_stage2[] = {
+        "--max-frame", "--max-message",   "--frame-timeout",
+        "--heartbeat", "--stall-timeout", "--slow-consumer",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        refuses_rubbish(&stage1, names[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(of_stage2); i++)
+        refuses_rubbish(&stage2, of_stage2[i]);
 }
 
 static void test_faults(void **state)
@@ -421,6 +516,26 @@ static void test_faults(void **state)
     assert_fault(PARSE("--max-line"), "--max-line: needs a value");
     assert_fault(PARSE("--help=yes"), "--help yes: takes no value");
     assert_fault(PARSE("--check="), "--check : takes no value");
+}
+
+static void test_faults_of_stage2(void **state)
+{
+    (void)state;
+    assert_fault_of(&stage2, PARSE2("--max-frame", "25"), 64,
+                    "--max-frame 25: out of range (26 to 65535)");
+    assert_fault_of(&stage2, PARSE2("--max-message", "33MiB"), 64,
+                    "--max-message 33MiB: out of range (1 to 33554432)");
+    assert_fault_of(&stage2, PARSE2("--heartbeat", "65536"), 64,
+                    "--heartbeat 65536: out of range (0 to 65535)");
+    assert_fault_of(&stage2, PARSE2("--stall-timeout", "1e9"), 64,
+                    "--stall-timeout 1e9: not seconds (digits, then a "
+                    "fraction or nothing)");
+    assert_fault_of(&stage2, PARSE2("--slow-consumer", "drop"), 64,
+                    "--slow-consumer drop: not one of lag, disconnect");
+    assert_fault_of(&stage2, PARSE2("--require-encryption=yes"), 64,
+                    "--require-encryption yes: takes no value");
+    assert_fault_of(&stage2, PARSE2("--key-file"), 64,
+                    "--key-file: needs a value");
 }
 
 static void test_unknown(void **state)
@@ -497,35 +612,71 @@ static void test_listen_faults(void **state)
 
 static void test_stages(void **state)
 {
-    const struct program stage2 = {.name = "stage2-framing", .stage = 2};
-    const struct program stage5 = {.name = "ringchatd", .stage = 5};
-    const char *const send_timeout[] = {"--send-timeout", "1", NULL};
-    const char *const frame[] = {"--listen", "frame://127.0.0.1:0",
-                                 "--listen=secure://127.0.0.1:0", NULL};
-    const char *const none[] = {NULL};
+    const char *const key[] = {"--key-file", key_file, NULL};
 
     (void)state;
-    assert_int_equal(parse(&stage2, send_timeout), OPTIONS_EXIT);
-    assert_int_equal(status, 64);
-    assert_string_equal(errors, "stage2-framing: --send-timeout: unknown "
-                                "option; see --help\n");
-    assert_runs(parse(&stage2, frame));
+    assert_fault_of(&stage2, PARSE2("--send-timeout", "1"), 64,
+                    "--send-timeout: unknown option; see --help");
+    assert_runs(PARSE2("--listen", "frame://127.0.0.1:0",
+                       "--listen=secure://127.0.0.1:0", "--key-file",
+                       key_file));
     assert_int_equal(options.listener_count, 2);
     assert_int_equal(options.send_timeout_ns, 0);
-    assert_runs(parse(&stage5, none));
+    assert_runs(parse(&stage5, key));
     assert_int_equal(options.listener_count, 3);
     assert_string_equal(options.listeners[0].url, "text://127.0.0.1:4000");
     assert_string_equal(options.listeners[1].url, "frame://127.0.0.1:4001");
     assert_string_equal(options.listeners[2].url, "secure://127.0.0.1:9999");
 }
 
-static void test_help(void **state)
+/* What stage 1 has not, and all the others have. */
+static void test_options_from_stage2_on(void **state)
 {
-    const struct program stage2 = {.name = "stage2-framing", .stage = 2};
-    const char *const help[] = {"--help", NULL};
+    static const struct {
+        const char *name, *value;
+    } cases[] = {
+        {"--key-file", key_file},       {"--max-frame", "16384"},
+        {"--max-message", "1MiB"},      {"--frame-timeout", "30"},
+        {"--heartbeat", "5"},           {"--stall-timeout", "60"},
+        {"--slow-consumer", "lag"},     {"--slow-consumer", "disconnect"},
+        {"--require-encryption", NULL},
+    };
 
     (void)state;
-    assert_int_equal(parse(&stage1, help), OPTIONS_EXIT);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        char line[256];
+
+        snprintf(line, sizeof(line), "%s: unknown option; see --help",
+                 cases[i].name);
+        assert_fault(parse_one(&stage1, cases[i].name, cases[i].value), line);
+        for (unsigned stage = 2; stage <= 5; stage++) {
+            const struct program program = {.name = "later", .stage = stage};
+
+            assert_runs(parse_one(&program, cases[i].name, cases[i].value));
+        }
+    }
+}
+
+/* In stage 1 what it has no option for is 0. */
+static void test_stage1_has_none_of_it(void **state)
+{
+    (void)state;
+    assert_runs(parse_one(&stage1, "--max-line", "1"));
+    assert_null(options.key_file);
+    assert_int_equal(options.key.length, 0);
+    assert_int_equal(options.max_frame_bytes, 0);
+    assert_int_equal(options.max_message_bytes, 0);
+    assert_int_equal(options.frame_timeout_ns, 0);
+    assert_int_equal(options.heartbeat_ns, 0);
+    assert_int_equal(options.stall_timeout_ns, 0);
+    assert_false(options.slow_consumer_disconnect);
+    assert_false(options.require_encryption);
+}
+
+static void test_help(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE("--help"), OPTIONS_EXIT);
     assert_int_equal(status, 0);
     assert_string_equal(errors, "");
     assert_ptr_equal(strstr(output, "usage: stage1-blocking [OPTION...]\n"),
@@ -535,9 +686,16 @@ static void test_help(void **state)
     assert_non_null(strstr(output, "\n  --send-timeout SECONDS "));
     assert_non_null(strstr(output, "(default text://127.0.0.1:4000)\n"));
     assert_non_null(strstr(output, "\n  --version "));
-    assert_int_equal(parse(&stage2, help), OPTIONS_EXIT);
+    assert_null(strstr(output, "--key-file"));
+    assert_int_equal(PARSE2("--help"), OPTIONS_EXIT);
+    assert_int_equal(status, 0);
     assert_null(strstr(output, "--send-timeout"));
     assert_non_null(strstr(output, "secure://127.0.0.1:9999)\n"));
+    assert_non_null(strstr(output, "\n  --key-file FILE "));
+    assert_non_null(strstr(output, "(default 1MiB)\n"));
+    assert_non_null(strstr(output, "\n  --slow-consumer WORD "));
+    assert_non_null(strstr(output, "(default lag)\n"));
+    assert_non_null(strstr(output, "\n  --require-encryption  "));
 }
 
 static void test_version(void **state)
@@ -584,6 +742,146 @@ static void test_order(void **state)
     PARSE("--help", "--version");
     assert_non_null(strstr(output, "usage: "));
     assert_null(strstr(output, "0.1.0"));
+}
+
+/* ---- Keys --------------------------------------------------------------- */
+
+static void assert_key_loaded(void)
+{
+    assert_string_equal(options.key_file, key_file);
+    assert_int_equal(options.key.length, sizeof(key_text));
+    assert_memory_equal(options.key.bytes, key_text, sizeof(key_text));
+}
+
+/* That one, and not what was named before: which is not even looked at. */
+static void test_key(void **state)
+{
+    (void)state;
+    assert_runs(PARSE2("--key-file", key_file));
+    assert_key_loaded();
+    assert_runs(PARSE2("--key-file=/no/such/key", "--key-file", key_file));
+    assert_key_loaded();
+}
+
+/* Also before the listener that needs it, and without one. */
+static void test_key_in_any_place(void **state)
+{
+    (void)state;
+    assert_runs(
+        PARSE2("--listen=secure://127.0.0.1:0", "--key-file", key_file));
+    assert_key_loaded();
+    assert_runs(
+        PARSE2("--key-file", key_file, "--listen=secure+unix:///tmp/s"));
+    assert_key_loaded();
+    assert_runs(PARSE2("--key-file", key_file, "--listen=text://127.0.0.1:0"));
+    assert_key_loaded();
+    assert_runs(PARSE2("--listen=frame://127.0.0.1:0"));
+    assert_null(options.key_file);
+    assert_int_equal(options.key.length, 0);
+}
+
+static void test_key_not_given(void **state)
+{
+    static const char by_default[] =
+        "--key-file: needed by the listener secure://127.0.0.1:9999";
+    static const char asked_for[] =
+        "--key-file: needed by the listener secure+unix:///no/such/\\x1b";
+
+    (void)state;
+    assert_fault_of(&stage2, parse(&stage2, (const char *const[]){NULL}), 78,
+                    by_default);
+    assert_fault_of(&stage5, parse(&stage5, (const char *const[]){NULL}), 78,
+                    by_default);
+    assert_fault_of(&stage2, PARSE2("--check"), 78, by_default);
+    assert_fault_of(&stage2,
+                    PARSE2("--listen=text://127.0.0.1:0",
+                           "--listen=secure+unix:///no/such/\x1b"),
+                    78, asked_for);
+    assert_fault_of(&stage2,
+                    PARSE2("--check", "--listen=text://127.0.0.1:0",
+                           "--listen=secure+unix:///no/such/\x1b"),
+                    78, asked_for);
+}
+
+/* Each way to start, and --check, find the same fault, whoever needs a key. */
+static void key_fault(const char *path, int expected, const char *why)
+{
+    char line[256];
+
+    snprintf(line, sizeof(line), "--key-file %s: %s", path, why);
+    assert_fault_of(&stage2, PARSE2("--key-file", path), expected, line);
+    assert_fault_of(&stage2, PARSE2("--key-file", path, "--check"), expected,
+                    line);
+    assert_fault_of(&stage2, parse_one(&stage2, "--key-file", path), expected,
+                    line);
+    assert_fault_of(&stage2,
+                    PARSE2("--check", "--listen=frame+unix:///no/such/folder",
+                           "--key-file", path),
+                    expected, line);
+    assert_int_equal(options.key.length, 0);
+}
+
+static void test_key_faults(void **state)
+{
+    (void)state;
+    key_fault("/no/such/key", 66, "No such file or directory");
+    key_fault("", 66, "No such file or directory");
+    key_fault("/tmp", 66, "not a regular file");
+    assert_int_equal(chmod(key_file, 0640), 0);
+    key_fault(key_file, 77, "its mode is not 0600 or stricter");
+    assert_int_equal(chmod(key_file, 0600), 0);
+    assert_int_equal(truncate(key_file, 31), 0);
+    key_fault(key_file, 78, "a key has 32 to 4096 bytes");
+    assert_fault_of(&stage2, PARSE2("--key-file", "/\x1b\n"), 66,
+                    "--key-file /\\x1b\\n: No such file or directory");
+}
+
+/* What is wrong with the arguments is said first, wherever it stands; and who
+ * asks for help needs no key. */
+static void test_usage_before_keys(void **state)
+{
+    static const char line[] = "--max-line 0: out of range (1 to 1048576)";
+
+    (void)state;
+    assert_fault_of(&stage2, PARSE2("--max-line=0"), 64, line);
+    assert_fault_of(&stage2, PARSE2("--key-file=/no/such/key", "--max-line=0"),
+                    64, line);
+    assert_fault_of(&stage2, PARSE2("--max-line=0", "--key-file=/no/such/key"),
+                    64, line);
+    PARSE2("--key-file=/no/such/key", "--version");
+    assert_int_equal(status, 0);
+    assert_string_equal(errors, "");
+}
+
+static void test_check_with_a_key(void **state)
+{
+    (void)state;
+    assert_int_equal(PARSE2("--check", "--key-file", key_file), OPTIONS_EXIT);
+    assert_int_equal(status, 0);
+    assert_string_equal(output, "stage2-framing: configuration is valid\n");
+    assert_string_equal(errors, "");
+    assert_int_equal(PARSE2("--check", "--key-file", key_file,
+                            "--listen=secure+unix:///no/such/folder"),
+                     OPTIONS_EXIT);
+    assert_int_equal(status, 73);
+}
+
+static int key_make(void **state)
+{
+    int fd;
+
+    (void)state;
+    memset(key_file + strlen(key_file) - 6, 'X', 6);
+    fd = mkstemp(key_file);
+    if (fd < 0 || write(fd, key_text, sizeof(key_text)) < 0)
+        return -1;
+    return close(fd);
+}
+
+static int key_remove(void **state)
+{
+    (void)state;
+    return unlink(key_file);
 }
 
 /* ---- Opening what was asked for ----------------------------------------- */
@@ -634,6 +932,9 @@ static void test_listen_fails_as_a_whole(void **state)
     assert_int_equal(options.listeners[1].fd, -1);
 }
 
+#define WITH_KEY(test)                                                         \
+    cmocka_unit_test_setup_teardown(test, key_make, key_remove)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,21 +942,32 @@ int main(void)
         cmocka_unit_test(test_size),
         cmocka_unit_test(test_decimal),
         cmocka_unit_test(test_defaults),
+        WITH_KEY(test_defaults_of_stage2),
         cmocka_unit_test(test_values),
+        WITH_KEY(test_values_of_stage2),
         cmocka_unit_test(test_last_one_wins),
         cmocka_unit_test(test_every_level_and_format),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_every_option_refuses_rubbish),
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_faults_of_stage2),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_long_argument),
         cmocka_unit_test(test_listen),
         cmocka_unit_test(test_listen_faults),
-        cmocka_unit_test(test_stages),
+        WITH_KEY(test_stages),
+        WITH_KEY(test_options_from_stage2_on),
+        cmocka_unit_test(test_stage1_has_none_of_it),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_version),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_order),
+        WITH_KEY(test_key),
+        WITH_KEY(test_key_in_any_place),
+        cmocka_unit_test(test_key_not_given),
+        WITH_KEY(test_key_faults),
+        cmocka_unit_test(test_usage_before_keys),
+        WITH_KEY(test_check_with_a_key),
         cmocka_unit_test(test_listen_logs_the_real_ports),
         cmocka_unit_test(test_listen_fails_as_a_whole),
         cmocka_unit_test(test_connections_follow_the_limit),
