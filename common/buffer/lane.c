@@ -149,6 +149,24 @@ void lane_commit(struct lane *lane, struct segment_store *store,
         drop_outside(lane, store, window_bytes);
 }
 
+void lane_cancel(struct lane *lane, struct segment_store *store)
+{
+    struct segment *newest = lane->newest;
+    struct segment *last = lane->oldest;
+
+    if (!newest || segment_used(newest) > 0)
+        return;
+    if (last == newest) {
+        detach_oldest(lane, store);
+        return;
+    }
+    while (last->next != newest)
+        last = last->next;
+    last->next = NULL;
+    lane->newest = last;
+    segment_detach(store, newest);
+}
+
 struct cursor lane_head(const struct lane *lane)
 {
     return (struct cursor){head_position(lane), lane->seq};

@@ -49,8 +49,8 @@ void lane_release(struct lane *, struct segment_store *);
 
 /*
  * Room for a record of `length` bytes (more than 0) after the head, to be
- * written before lane_commit; NULL without memory. It holds until the next
- * call on the lane; one that is not committed costs nothing.
+ * written before lane_commit or given up by lane_cancel; NULL without memory.
+ * It holds until the next call on the lane.
  */
 unsigned char *lane_reserve(struct lane *, struct segment_store *,
                             uint32_t length);
@@ -60,6 +60,10 @@ unsigned char *lane_reserve(struct lane *, struct segment_store *,
  * until as much as the window has followed it (notices may). */
 void lane_commit(struct lane *, struct segment_store *, uint32_t length,
                  enum record_kind, uint64_t window_bytes);
+
+/* Gives the reservation up, with the memory that was taken for it. Without one
+ * it does nothing. */
+void lane_cancel(struct lane *, struct segment_store *);
 
 struct cursor lane_head(const struct lane *);
 

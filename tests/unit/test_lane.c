@@ -577,6 +577,35 @@ static void test_reservation_costs_nothing(void **state)
     lane_close();
 }
 
+static void test_reservation_given_up(void **state)
+{
+    uint64_t used;
+
+    (void)state;
+    lane_open(MIB, 0);
+    join(one);
+    used = memory_used(&memory);
+    assert_non_null(
+        lane_reserve(&lane, &memory.store, 200000 /* no cached size */));
+    lane_cancel(&lane, &memory.store);
+    assert_null(lane.oldest);
+    assert_int_equal(memory_used(&memory), used);
+    append(RECORD_MESSAGE, 10);
+    used = memory_used(&memory);
+    assert_non_null(lane_reserve(&lane, &memory.store, 200000));
+    lane_cancel(&lane, &memory.store);
+    lane_cancel(&lane, &memory.store);
+    assert_int_equal(memory_used(&memory), used);
+    assert_non_null(lane_reserve(&lane, &memory.store, 10));
+    lane_cancel(&lane, &memory.store);
+    assert_lane();
+    append(RECORD_MESSAGE, 20);
+    read_all(one);
+    assert_int_equal(one->received, 2);
+    close_reader(one);
+    lane_close();
+}
+
 static void test_without_memory(void **state)
 {
     (void)state;
@@ -833,6 +862,7 @@ int main(void)
         cmocka_unit_test(test_shrink),
         cmocka_unit_test(test_shrink_keeps_the_newest_message),
         cmocka_unit_test(test_reservation_costs_nothing),
+        cmocka_unit_test(test_reservation_given_up),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_grades),
         cmocka_unit_test_teardown(test_histories, say_seed),
