@@ -13,6 +13,8 @@ STAGE    ?=
 K        ?=
 ARGS     ?=
 CLIENTS  ?= 1000
+DIALECT  ?=
+SECONDS  ?= 20
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -33,7 +35,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle test exercises lint clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle test exercises fuzz lint clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -84,11 +86,12 @@ SANITIZERS := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
 
 # -iquote: "common/base/log.h" is written from the root, <...> is the system's.
 INCLUDES := -iquote . -D_GNU_SOURCE
-COMPILE  := -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIE \
+# Not expanded before a recipe is: INCLUDES is another for what needs vectors.h.
+COMPILE   = -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIE \
     $(if $(SANITIZE),$(SANITIZERS),$(MODE_$(MODE))) $(CPPFLAGS) $(CFLAGS)
 LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
     -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen $(LDFLAGS)
-LIBS     := -lsodium $(LDLIBS)
+LIBS     := -lsodium -ljansson -ldeflate -lcrypto $(LDLIBS)
 
 # Every finding ends the program with a status that no server uses for itself
 # (ThreadSanitizer's own, 66, is one of sysexits(3)).
@@ -106,6 +109,7 @@ PROGRAMS := $(STAGES:%=$(OUT)/%)
 NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
 
 UNITS    := $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+FUZZERS  := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c tests/*/*.c)
 C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h tests/*/*.h)
@@ -139,8 +143,13 @@ $(UNITS): private LIBS += -lcmocka
 # See tests/unit/support_alloc.h.
 $(UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
 $(OUT)/bench-log: $(OUT)/obj/tests/bench/log.o $(LIBRARIES)
+$(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/support*.c) $(LIBRARIES)
+# libFuzzer has the main. What it watches is the code that is tried, not the code
+# that tries it.
+$(FUZZERS): private LINK := $(subst fuzzer-no-link,fuzzer,$(LINK))
+$(call objects,tests/fuzz/*.c): private SANITIZERS := $(subst fuzzer-no-link$(comma),,$(SANITIZERS))
 
-$(PROGRAMS) $(UNITS) $(OUT)/bench-log:
+$(PROGRAMS) $(UNITS) $(FUZZERS) $(OUT)/bench-log:
 	$(call show,LINK $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
@@ -153,6 +162,19 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 	$(Q)$(CC) $(COMPILE) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES))
+
+# The golden vectors as C, by the codecs of the integration tests. The order is
+# all that is said here: what includes them says so in its .d file.
+CODECS := tests/vectors/generate.py $(wildcard tests/integration/wire_*.py)
+$(OUT)/vectors.h: $(CODECS)
+	$(call show,MAKE $@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) $< --header $@
+
+VECTORED := $(basename $(wildcard tests/unit/*.c tests/fuzz/*.c))
+VECTORED := $(VECTORED:%=$(OUT)/obj/%.o) $(VECTORED:%=build/lint/%.tidy)
+$(VECTORED): | $(OUT)/vectors.h
+$(VECTORED): private INCLUDES += -iquote $(OUT)
 
 # Rewritten only when the flags are others than last time; all objects depend
 # on it.
@@ -168,21 +190,28 @@ FORCE:
 COMPILER_gcc   := gcc
 COMPILER_clang := clang libclang-rt-dev
 
-PACKAGES_run  := $(COMPILER_$(COMPILER)) libc6-dev libsodium-dev uthash-dev
-PACKAGES_test := $(PACKAGES_run) libcmocka-dev netcat-openbsd \
-    python3 python3-pytest python3-pytest-timeout python3-pytest-xdist
+PACKAGES_build := libc6-dev libdeflate-dev libjansson-dev libsodium-dev \
+    libssl-dev uthash-dev
+# What makes the golden vectors.
+PACKAGES_vectors := python3 python3-cryptography
+
+PACKAGES_run  := $(COMPILER_$(COMPILER)) $(PACKAGES_build)
+PACKAGES_test := $(PACKAGES_run) $(PACKAGES_vectors) libcmocka-dev \
+    netcat-openbsd python3-pytest python3-pytest-timeout python3-pytest-xdist
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_idle := $(PACKAGES_test)
-PACKAGES_lint := $(PACKAGES_run) gcc libcmocka-dev clang-format clang-tidy \
-    cppcheck python3
-PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint)
+PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
+    clang-format clang-tidy cppcheck
+# libFuzzer is in libclang-rt-dev.
+PACKAGES_fuzz := $(COMPILER_clang) $(PACKAGES_build) $(PACKAGES_vectors)
+PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint) $(PACKAGES_fuzz)
 
 # Only what the goals of this run need.
 PACKAGES := $(sort $(foreach goal,$(MAKECMDGOALS),$(PACKAGES_$(goal))))
 
 .PHONY: deps
-deps: ## install with apt-get what build, test and lint need and is missing
+deps: ## install with apt-get what build, test, fuzz and lint need and is missing
 	@command -v dpkg-query >/dev/null || { \
 	    echo 'Not Debian: please see to these: $(PACKAGES)'; exit 0; }; \
 	missing=; \
@@ -199,14 +228,27 @@ deps: ## install with apt-get what build, test and lint need and is missing
 
 # ---- Running ----------------------------------------------------------------
 
+# From stage 2 on there is a `secure` listener, which has a key: one for trying
+# things out, unless ARGS names another.
+DEV_KEY  := $(if $(filter stage1-%,$(NEWEST))$(findstring --key-file,$(ARGS)),,build/dev.key)
+HINT     := $(if $(filter stage1-%,$(NEWEST)),,Programs: frame on port 4001, \
+    secure on port 9999 with the key in $(or $(DEV_KEY),your --key-file) (docs/protocol.md).)
+
 # exec: Ctrl-C and SIGTERM reach the server, and its exit status is make's.
 .PHONY: run
-run: deps ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeout 60", STAGE=1)
+run: deps $(DEV_KEY) ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeout 60", STAGE=1)
 	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
 	@$(MAKE) all
 	@echo 'Starting $(NEWEST). In another terminal, or two: nc 127.0.0.1 4000'
 	@echo 'There, /help lists the commands. Ctrl-C here stops the server.'
-	@exec $(OUT)/$(NEWEST) $(ARGS)
+	$(if $(HINT),@echo '$(HINT)')
+	@exec $(OUT)/$(NEWEST) $(if $(DEV_KEY),--key-file $(DEV_KEY)) $(ARGS)
+
+# Made once, and nobody else's to read: a server refuses any other.
+build/dev.key:
+	$(call show,KEY  $@)
+	$(Q)mkdir -p $(@D)
+	$(Q)umask 077 && head -c 32 /dev/urandom >$@
 
 .PHONY: stall
 stall: deps ## what one reader that stalls does to the others (STAGE=1)
@@ -261,12 +303,48 @@ integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as ab
 	    --build-dir=$(OUT) $(if $(STAGE),--stage='$(STAGE)') \
 	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)),|| [ $$? = 5 ])
 
+EXERCISED := $(patsubst tests/integration/exercise_stage%.py,STAGE=%,$(wildcard tests/integration/exercise_stage*.py))
+
 .PHONY: exercises
 exercises: deps ## which exercises of a stage's README are solved (STAGE=1)
-	$(if $(wildcard tests/integration/exercise_stage$(STAGE).py),,$(error say STAGE=1))
+	$(if $(wildcard tests/integration/exercise_stage$(STAGE).py),,$(error say one of $(EXERCISED)))
 	@$(MAKE) all
 	@$(PYTHON) -m pytest tests/integration/exercise_stage$(STAGE).py -q \
 	    -p no:cacheprovider --tb=line --build-dir=$(OUT) --stage='$(STAGE)'
+
+# ---- Fuzzing ----------------------------------------------------------------
+
+# tests/fuzz/support_stream.h says what has to hold. One variant, whatever is
+# asked for: clang's, in which libFuzzer sees what code an input reaches. -k: one
+# target's finding does not stop the others, which run side by side.
+.PHONY: fuzz fuzz-all
+fuzz: deps ## made-up input for the decoders (DIALECT=text|frame|secure|encode, SECONDS=20)
+	$(if $(FUZZED),,$(error there is no tests/fuzz/fuzz_$(DIALECT).c))
+	@$(MAKE) -k fuzz-all VARIANT=fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined
+
+FUZZED := $(filter $(OUT)/fuzz_$(or $(DIALECT),%),$(FUZZERS))
+fuzz-all: $(FUZZED:=.run)
+
+# build/fuzz/fuzz_NAME.corpus: inputs that reached something new, kept from run
+# to run; .found: inputs that broke something, tried first from then on. Of a
+# good run the last line is shown, of another what was found and how to get
+# there again.
+.PHONY: $(FUZZERS:=.run)
+$(FUZZERS:=.run): %.run: % $(OUT)/seeds.made
+	$(call show,FUZZ $< for $(SECONDS) s)
+	$(Q)mkdir -p $<.found $<.corpus $(OUT)/seeds/$(<F:fuzz_%=%)
+	$(Q)$< -max_total_time=$(SECONDS) -max_len=8192 -timeout=10 \
+	    $(addprefix -dict=,$(wildcard tests/fuzz/$(<F).dict)) \
+	    -artifact_prefix=$<.found/ $<.corpus $<.found $(OUT)/seeds/$(<F:fuzz_%=%) >$<.log 2>&1 || { \
+	    grep -av '^#' $<.log; \
+	    find $<.found -type f -printf 'Again: $< %p\n'; exit 1; }
+	@sed -n 's/^.*DONE  */  $(<F): /p' $<.log
+
+# Those of the golden vectors that clients send.
+$(OUT)/seeds.made: $(CODECS)
+	$(call show,MAKE $(OUT)/seeds)
+	$(Q)mkdir -p $(OUT)/seeds
+	$(Q)$(PYTHON) $< --corpus $(OUT)/seeds && touch $@
 
 # ---- Linting ----------------------------------------------------------------
 
@@ -299,13 +377,13 @@ $(TIDIED): build/lint/%.tidy: %.c .clang-tidy Makefile
 -include $(TIDIED:.tidy=.d)
 
 # ctuPointerArith takes the address one past the end for an error.
-lint-cppcheck:
+lint-cppcheck: $(OUT)/vectors.h
 	$(call show,CPPCHECK)
 	$(Q)mkdir -p build/lint/cppcheck
 	$(Q)cppcheck --quiet --std=c11 --library=posix \
 	    --enable=warning,performance,portability --inline-suppr \
 	    --suppress=ctuPointerArith --error-exitcode=1 --cppcheck-build-dir=build/lint/cppcheck \
-	    -I. -D_GNU_SOURCE $(C_SOURCES)
+	    -I. -I$(OUT) -D_GNU_SOURCE $(C_SOURCES)
 
 # What of the base the core is linked with, and must be as pure.
 PURE_BASE := $(call objects,common/base/builder.c common/base/utf8.c)

@@ -7,13 +7,11 @@
 
 #include "common/base/clock.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -46,20 +44,11 @@ static void log_refused(const struct sockaddr_storage *from)
 
 /* send(2) to a new connection, whose buffer is empty, fails only if the peer
  * has gone. */
-void refuse(int fd, enum dialect dialect, const struct sockaddr_storage *from)
+void refuse(const struct acceptor *acceptor, int fd,
+            const struct sockaddr_storage *from)
 {
-    struct event full = {
-        .kind = EVENT_ERROR,
-        .code = ERROR_SERVER_FULL,
-        .text = slice_of(error_detail(ERROR_SERVER_FULL)),
-    };
-    enum encoding encoding = dialect_encoding(dialect);
-    unsigned char bytes[256];
-    unsigned char *end;
-
-    assert(wire_size(encoding, &full) <= sizeof(bytes));
-    end = wire_encode(encoding, &full, bytes);
-    send(fd, bytes, (size_t)(end - bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
+    send(fd, acceptor->refusal, acceptor->refusal_length,
+         MSG_DONTWAIT | MSG_NOSIGNAL);
     shutdown(fd, SHUT_WR);
     drop_received(fd);
     log_refused(from);
@@ -103,9 +92,9 @@ static void on_accept(struct acceptor *acceptor, int fd,
     struct connection *connection;
     pthread_t thread;
 
-    connection = connection_create(server, fd, acceptor->dialect, from);
+    connection = connection_create(acceptor, fd, from);
     if (!connection) {
-        refuse(fd, acceptor->dialect, from);
+        refuse(acceptor, fd, from);
         close(fd);
         return;
     }
@@ -114,7 +103,7 @@ static void on_accept(struct acceptor *acceptor, int fd,
     if (thread_start(&thread, PTHREAD_CREATE_DETACHED, serve, connection) == 0)
         return;
     table_remove(&server->table, connection);
-    refuse(fd, acceptor->dialect, from);
+    refuse(acceptor, fd, from);
     connection_destroy(connection);
     table_thread_ends(&server->table);
 }
@@ -140,7 +129,7 @@ static void refuse_with_spare(struct acceptor *acceptor)
         close(acceptor->spare_fd);
     fd = accept_next(acceptor, &from);
     if (fd >= 0) {
-        refuse(fd, acceptor->dialect, &from);
+        refuse(acceptor, fd, &from);
         close(fd);
     }
     acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -206,15 +195,22 @@ static void *accept_loop(void *argument)
     return NULL;
 }
 
-int acceptor_start(struct acceptor *acceptor, struct server *server,
-                   struct listener *listener)
+/* The refusal is made now, for it takes the chat, and when it is needed there
+ * may be no memory for it. */
+int acceptor_prepare(struct acceptor *acceptor, struct server *server,
+                     struct listener *listener)
 {
-    *acceptor = (struct acceptor){
-        .server = server,
-        .listener = listener,
-        .spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
-    };
+    acceptor->server = server;
+    acceptor->listener = listener;
     dialect_named(listener->scheme, &acceptor->dialect);
+    acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    acceptor->refusal_length =
+        chat_refusal(server->chat, acceptor->dialect, acceptor->refusal);
+    return acceptor->refusal_length > 0 ? 0 : -ENOMEM;
+}
+
+int acceptor_start(struct acceptor *acceptor)
+{
     return thread_start(&acceptor->thread, PTHREAD_CREATE_JOINABLE, accept_loop,
                         acceptor);
 }

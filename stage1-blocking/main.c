@@ -13,9 +13,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define DRAIN_LOOK_NS                                                          \
-    (20 * 1000 * NS_PER_US) /* offers and looks in a drain                     \
-                             */
+/* How often, in a drain, what is left is offered. */
+#define DRAIN_LOOK_NS (20 * 1000 * NS_PER_US)
 
 #define SIGNAL_INTERRUPT SIGUSR2
 
@@ -178,17 +177,27 @@ static int start_failed(int error)
     return EX_OSERR;
 }
 
+/* First all that needs no thread: it has the chat for itself. */
+static int start(struct server *server, pthread_t *clock)
+{
+    struct options *options = &server->options;
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < options->listener_count; i++)
+        error = acceptor_prepare(&server->acceptors[i], server,
+                                 &options->listeners[i]);
+    if (error == 0)
+        error = thread_start(clock, PTHREAD_CREATE_JOINABLE, keep_time, server);
+    for (size_t i = 0; error == 0 && i < options->listener_count; i++)
+        error = acceptor_start(&server->acceptors[i]);
+    return error;
+}
+
 static int run(struct server *server, const sigset_t *signals)
 {
-    struct acceptor acceptors[LISTENERS_MAX];
-    size_t count = server->options.listener_count;
     pthread_t clock;
-    int error;
+    int error = start(server, &clock);
 
-    error = thread_start(&clock, PTHREAD_CREATE_JOINABLE, keep_time, server);
-    for (size_t i = 0; error == 0 && i < count; i++)
-        error = acceptor_start(&acceptors[i], server,
-                               &server->options.listeners[i]);
     if (error != 0)
         return start_failed(error); /* and the process ends */
     log_event(LOG_INFO, "ready", NULL, 0);
@@ -197,8 +206,8 @@ static int run(struct server *server, const sigset_t *signals)
     atomic_store(&server->drain_by_ns,
                  clock_mono_ns() + server->options.drain_timeout_ns);
     atomic_store(&server->stopping, true);
-    for (size_t i = 0; i < count; i++)
-        acceptor_stop(&acceptors[i]);
+    for (size_t i = 0; i < server->options.listener_count; i++)
+        acceptor_stop(&server->acceptors[i]);
     sem_post(&server->clock_due);
     drain(server, signals);
     atomic_store(&server->quitting, true);

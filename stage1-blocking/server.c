@@ -184,7 +184,7 @@ static void on_open(struct connection *connection)
     peer.counted = peer_key(&connection->address, peer.address);
     turn_begin(server);
     connection->session =
-        session_open(server->chat, connection->dialect, &peer);
+        session_open(server->chat, connection->acceptor->dialect, &peer);
     connection->over = !connection->session;
     turn_end(server);
 }
@@ -265,17 +265,16 @@ static void read_all(struct connection *connection)
     } while (on_receive(connection, bytes, (size_t)length));
 }
 
-struct connection *connection_create(struct server *server, int fd,
-                                     enum dialect dialect,
+struct connection *connection_create(const struct acceptor *acceptor, int fd,
                                      const struct sockaddr_storage *from)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
 
     if (!connection)
         return NULL;
-    connection->server = server;
+    connection->server = acceptor->server;
+    connection->acceptor = acceptor;
     connection->fd = fd;
-    connection->dialect = dialect;
     connection->address = *from;
     pthread_cond_init(&connection->wake, NULL);
     return connection;
@@ -297,7 +296,7 @@ void *serve(void *argument)
     if (connection->session)
         read_all(connection);
     else
-        refuse(connection->fd, connection->dialect, &connection->address);
+        refuse(connection->acceptor, connection->fd, &connection->address);
     on_close(connection);
     table_remove(&server->table, connection);
     connection_destroy(connection);

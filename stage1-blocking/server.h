@@ -27,9 +27,24 @@
 
 #define STACK_BYTES (256 * KIB) /* a receive buffer, a log line, and calls */
 
+struct server;
+
+struct acceptor {
+    struct server *server;
+    struct listener *listener;
+    enum dialect dialect;
+    /* What is said to who cannot be served. */
+    unsigned char refusal[REFUSAL_BYTES_MAX];
+    size_t refusal_length;
+    pthread_t thread;
+    /* Its own thread only. */
+    int spare_fd; /* given up to refuse somebody when there is no other */
+};
+
 struct server {
     /* Set before the first thread. */
     struct options options;
+    struct acceptor acceptors[LISTENERS_MAX];
     /* With locks of their own. */
     struct table table;
     sem_t clock_due; /* posted when keep_time has to look before its time */
@@ -63,27 +78,23 @@ void *serve(void *argument);
 void link_read(void *user, struct link_sample *);
 
 /* A connection on `fd`, which it owns from then on; NULL without memory. */
-struct connection *connection_create(struct server *, int fd, enum dialect,
+struct connection *connection_create(const struct acceptor *, int fd,
                                      const struct sockaddr_storage *from);
 /* Closes the descriptor. */
 void connection_destroy(struct connection *);
 
 /* ---- accept.c ---- */
 
-struct acceptor {
-    struct server *server;
-    struct listener *listener;
-    enum dialect dialect;
-    pthread_t thread;
-    int spare_fd; /* given up to refuse somebody when there is no other */
-};
-
 /* Says `server-full` to a connection that cannot be served, without waiting.
  * The descriptor stays the caller's, who closes it. */
-void refuse(int fd, enum dialect, const struct sockaddr_storage *from);
+void refuse(const struct acceptor *, int fd,
+            const struct sockaddr_storage *from);
+
+/* To be called before the first thread; 0 or -errno. */
+int acceptor_prepare(struct acceptor *, struct server *, struct listener *);
 
 /* Starts the listener's thread; 0 or -errno. */
-int acceptor_start(struct acceptor *, struct server *, struct listener *);
+int acceptor_start(struct acceptor *);
 
 /* Makes accept(2) return for good, and waits for the thread. The server is
  * stopping. */

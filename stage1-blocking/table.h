@@ -15,12 +15,13 @@
 #include <sys/socket.h>
 
 struct server;
+struct acceptor;
 
 /* One client, served by one thread. */
 struct connection {
     struct server *server;
+    const struct acceptor *acceptor;
     int fd;
-    enum dialect dialect;
     struct sockaddr_storage address;
     /* Written by its own thread under the chat's lock, read by others under
      * it. */

@@ -60,6 +60,10 @@
  * at again. */
 #define TURN_LOOK_NS UINT64_C(20000)
 
+/* Sessions that have been told their last word, and linger, without a place
+ * among --max-connections; one more keeps its place until it is gone. */
+#define UNCOUNTED_SESSIONS_MAX 64
+
 /* Sessions over the limit that are being told `server-full` at a time, with a
  * second of lingering each; one more is told so by its engine, and closed. */
 #define REFUSED_SESSIONS_MAX 64
@@ -67,6 +71,10 @@
 /* How long a closed session is still read from, so that no reset overtakes
  * the last word; and how long a last word that nobody takes is offered. */
 #define LINGER_NS UINT64_C(1000000000)
+
+/* How long a session that ends is offered what it is due at least, whatever
+ * --drain-timeout says: so long an engine may take to come to it. */
+#define LAST_OFFER_NS UINT64_C(20000000)
 
 /* The largest lane record: far over the longest message with its room and
  * nick, far under what a segment's 32-bit offsets reach. */

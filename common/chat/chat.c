@@ -16,11 +16,27 @@
 static void pools_init(struct chat *chat)
 {
     pool_init(&chat->sessions_pool, &chat->budget, sizeof(struct session));
+    pool_init(&chat->binaries_pool, &chat->budget, sizeof(struct binary));
     pool_init(&chat->rooms_pool, &chat->budget, sizeof(struct room));
     pool_init(&chat->lanes_pool, &chat->budget, sizeof(struct lane));
     pool_init(&chat->memberships_pool, &chat->budget,
               sizeof(struct membership));
     pool_init(&chat->meters_pool, &chat->budget, sizeof(struct meter));
+}
+
+/* The key goes to the wire and is not kept here. */
+static struct wire *make_wire(struct chat *chat)
+{
+    struct wire_config *config = &chat->config.wire;
+    struct wire *wire;
+
+    chat->config.random(config->boot, sizeof(config->boot));
+    uuid_from_random(config->boot);
+    chat->config.random(&config->hash_seed, sizeof(config->hash_seed));
+    config->hash_seed |= 1; /* not 0 */
+    wire = wire_create(config, &chat->budget);
+    config->key = NULL;
+    return wire;
 }
 
 struct chat *chat_create(const struct chat_config *config)
@@ -31,6 +47,11 @@ struct chat *chat_create(const struct chat_config *config)
         return NULL;
     chat->config = *config;
     budget_init(&chat->budget, config->memory_bytes_max);
+    chat->wire = make_wire(chat);
+    if (!chat->wire) {
+        free(chat);
+        return NULL;
+    }
     segment_store_init(&chat->segments, &chat->budget,
                        config->room_window_bytes);
     pools_init(chat);
@@ -48,11 +69,13 @@ void chat_destroy(struct chat *chat)
     assert(!chat->rooms);
     timers_release(&chat->timers, &chat->budget);
     pool_release(&chat->sessions_pool);
+    pool_release(&chat->binaries_pool);
     pool_release(&chat->rooms_pool);
     pool_release(&chat->lanes_pool);
     pool_release(&chat->memberships_pool);
     pool_release(&chat->meters_pool);
     segment_store_release(&chat->segments);
+    wire_destroy(chat->wire);
     assert(chat->budget.used_bytes == 0);
     free(chat);
 }
@@ -101,7 +124,8 @@ void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
         chat->started_ns = mono_ns;
     chat->now_ns = mono_ns;
     chat->wall_us = wall_us;
-    chat->appended_bytes = 0;
+    if (chat->serving == 0 && !chat->ready_first && !chat->rooms_ready_first)
+        chat->appended_bytes = 0;
     relieve_memory(chat);
     expire_timers(chat);
     meters_expire(chat);
@@ -112,8 +136,10 @@ void chat_was_away(struct chat *chat, uint64_t away_ns)
     for (uint32_t i = 0; i < chat->timers.count; i++) {
         struct session *session = chat->timers.heap[i].session;
 
-        if (!session->paused) /* else it is a duration, and stands still */
-            session->heard_ns += away_ns;
+        if (!session->paused) /* else its clock stands still already */
+            session->clock_ns += away_ns;
+        if (session->state == SESSION_GREETING)
+            session->binary->hello_by_ns += away_ns;
     }
 }
 
@@ -153,6 +179,23 @@ void ready_remove(struct session *session)
         session->ready_next->ready_previous = session->ready_previous;
     else
         chat->ready_last = session->ready_previous;
+}
+
+/* One that takes no more is returned for other reasons. */
+static struct session *serve_begin(struct session *session)
+{
+    if (!session->served && !session->blocked) {
+        session->served = true;
+        session->chat->serving++;
+    }
+    return session;
+}
+
+void serve_end(struct session *session)
+{
+    if (session->served)
+        session->chat->serving--;
+    session->served = false;
 }
 
 static void rooms_ready_append(struct chat *chat, struct room *room)
@@ -203,12 +246,12 @@ struct session *chat_next_ready(struct chat *chat)
 
     if (session) {
         ready_remove(session);
-        return session;
+        return serve_begin(session);
     }
     while (chat->rooms_ready_first) {
         session = room_sweep(chat, chat->rooms_ready_first);
         if (session)
-            return session;
+            return serve_begin(session);
         rooms_ready_turn(chat);
     }
     return NULL;
@@ -219,7 +262,7 @@ static void session_stop(struct session *session)
 {
     struct chat *chat = session->chat;
 
-    if (session->state == SESSION_OPEN) {
+    if (session_listens(session)) {
         session->error = ERROR_SHUTDOWN;
         session_end(session, ENDING_ERROR);
     }
@@ -234,11 +277,31 @@ void chat_shutdown(struct chat *chat, uint64_t within_ns)
     struct timers *timers = &chat->timers;
 
     chat->stopping = true;
-    chat->stop_by_ns = chat->now_ns + within_ns + 1; /* 0: not in this turn */
+    chat->stop_by_ns = chat->now_ns + at_least(within_ns, LAST_OFFER_NS);
     /* The heap is where every session is. Stopping one moves its deadline
      * earlier, which moves only its parents, and those have been stopped. */
     for (uint32_t i = 0; i < timers->count; i++)
         session_stop(timers->heap[i].session);
+}
+
+size_t chat_refusal(struct chat *chat, enum dialect dialect,
+                    unsigned char bytes[REFUSAL_BYTES_MAX])
+{
+    enum encoding encoding = dialect_encoding(dialect);
+    struct wire_peer nobody = {.sealed = false};
+    struct event event = {
+        .kind = EVENT_ERROR,
+        .code = ERROR_SERVER_FULL,
+        .text = slice_of(error_detail(ERROR_SERVER_FULL)),
+    };
+    const unsigned char *end;
+
+    chat->config.random(nobody.uuid, sizeof(nobody.uuid));
+    uuid_from_random(nobody.uuid);
+    assert(wire_size(chat->wire, encoding, &nobody, &event) <=
+           REFUSAL_BYTES_MAX);
+    end = wire_encode(chat->wire, encoding, &nobody, &event, bytes);
+    return end ? (size_t)(end - bytes) : 0;
 }
 
 void chat_log_metrics(struct chat *chat)

@@ -11,6 +11,10 @@
  *         session_pending -> send -> session_sent
  *     chat_deadline()                        how long to wait
  *
+ * An engine may go on sending when a turn is over, but each session that
+ * chat_next_ready returned is to be asked what is pending soon, and again until
+ * that is nothing or the peer takes no more: those who speak wait for it.
+ *
  * One thread at a time may call into a chat: a lock, or a thread of its own, is
  * the engine's business.
  */
@@ -50,11 +54,14 @@ struct chat_config {
     uint64_t memory_bytes_max;
     uint64_t room_window_bytes;
     uint64_t presence_members_max;
-    uint64_t idle_timeout_ns;
+    uint64_t handshake_timeout_ns; /* for a binary peer to say who it is */
+    uint64_t frame_timeout_ns;     /* for the rest of a frame that has begun */
+    uint64_t idle_timeout_ns;      /* between two lines of a text peer */
+    uint64_t heartbeat_ns;         /* between two pings to a binary peer */
     uint64_t stall_timeout_ns;
     uint64_t drain_timeout_ns; /* 0: nothing is waited for */
     double rate_per_second;    /* 0: no limit */
-    struct wire_limits limits;
+    struct wire_config wire; /* boot and hash_seed: chat_create sees to them */
     enum slow_consumer slow_consumer;
     void (*random)(void *bytes, size_t length);
     void (*link)(void *user, struct link_sample *); /* may be NULL */
@@ -95,7 +102,8 @@ struct options;
  * the engine. */
 struct chat_config chat_config_from(const struct options *);
 
-/* NULL without memory. The config is copied. */
+/* NULL without memory. The config is copied; the key that it borrows is not
+ * needed any more. */
 struct chat *chat_create(const struct chat_config *);
 
 /* Every session must have been freed. Takes NULL. */
@@ -124,6 +132,14 @@ void chat_shutdown(struct chat *, uint64_t within_ns);
 /* Logs the server's metrics as the event `metrics`. */
 void chat_log_metrics(struct chat *);
 
+/* The longest that chat_refusal writes. */
+#define REFUSAL_BYTES_MAX 512
+
+/* Writes what a connection is told that gets no session, `server-full`, for an
+ * engine to keep from its start on. Returns its length, 0 without memory. */
+size_t chat_refusal(struct chat *, enum dialect,
+                    unsigned char bytes[REFUSAL_BYTES_MAX]);
+
 /*
  * A new session. Over a limit it is one that only says `server-full` and ends.
  * NULL without memory, or when too many are being refused already: close the
@@ -137,6 +153,10 @@ struct session *session_open(struct chat *, enum dialect, const struct peer *);
  */
 enum verdict session_receive(struct session *, const void *bytes,
                              size_t length);
+
+/* What an exact read may ask for: no more than the peer's next request is known
+ * to need, and at most RECEIVE_BYTES_MAX. */
+size_t session_need(const struct session *);
 
 /* The peer will send no more. */
 void session_eof(struct session *);

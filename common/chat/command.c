@@ -1,5 +1,5 @@
 /*
- * What a session says: messages for its current room, and the commands of
+ * What a session says: messages to rooms and people, and the commands of
  * docs/protocol.md, one function and one line of the table each.
  */
 #include "common/base/builder.h"
@@ -66,22 +66,36 @@ static bool room_name_or_refuse(struct session *session, struct slice name)
     return valid;
 }
 
-/* The membership that an optional room argument means: the current room
- * without one. NULL after an error. */
-static struct membership *named_or_refuse(struct session *session,
-                                          struct slice argument)
+/* What was asked for is not repeated: it may be any bytes. */
+static void refuse_nick(struct session *session)
+{
+    session_refuse(session, ERROR_BAD_NAME,
+                   SLICE("a nick is a letter or _, then at most 23 of "
+                         "A-Z a-z 0-9 _ -, and to take, no guest's"));
+}
+
+/* The membership in the room of that name. NULL after an error. */
+static struct membership *member_or_refuse(struct session *session,
+                                           struct slice argument)
 {
     struct slice name = room_name_plain(argument);
     struct membership *membership;
 
-    if (argument.length == 0)
-        return current_or_refuse(session);
     if (!room_name_or_refuse(session, name))
         return NULL;
     membership = session_membership(session, name);
     if (!membership)
         session_refuse(session, ERROR_NO_SUCH_ROOM, name);
     return membership;
+}
+
+/* The membership that an optional room argument means: the current room
+ * without one. NULL after an error. */
+static struct membership *named_or_refuse(struct session *session,
+                                          struct slice argument)
+{
+    return argument.length == 0 ? current_or_refuse(session)
+                                : member_or_refuse(session, argument);
 }
 
 /* ---- Messages ----------------------------------------------------------- */
@@ -91,52 +105,99 @@ static void count_message(struct session *session)
     meter_add(session, (struct traffic){.messages = 1});
 }
 
-void message_post(struct session *session, struct slice text)
+/* The message has its place in the room; in private it has none, 0. */
+static void acknowledge(struct session *session, uint64_t seq)
 {
-    struct membership *current = current_or_refuse(session);
-    struct chat *chat = session->chat;
-    struct event event;
-
-    if (!current)
+    if (session->request_id == 0)
         return;
-    event = (struct event){
-        .kind = EVENT_MESSAGE,
-        .room = room_name(current->room),
-        .nick = session_nick(session),
-        .text = text,
-        .seq = current->room->seq + 1,
-        .time_us = chat->wall_us,
-    };
-    if (room_post(chat, current->room, &event, RECORD_MESSAGE))
-        count_message(session);
-    else
-        session_fault(session, "no memory for a message");
+    session_tell(session, &(struct event){
+                              .kind = EVENT_ACK,
+                              .id = session->request_id,
+                              .seq = seq,
+                          });
 }
 
-static void run_msg(struct session *session, const struct arguments *arguments)
+static void post_to_room(struct session *session, struct membership *membership,
+                         const struct request *message)
 {
-    struct session *receiver = nick_find(session->chat, arguments->name);
-    struct builder sent = {0};
+    struct room *room = membership->room;
+    struct chat *chat = session->chat;
+    struct event event = {
+        .kind = EVENT_MESSAGE,
+        .room = room_name(room),
+        .nick = session_nick(session),
+        .text = message->text,
+        .content_type = message->content_type,
+        .seq = room->seq + 1,
+        .time_us = chat->wall_us,
+    };
 
-    if (!receiver) {
-        session_refuse(session,
-                       nick_is_valid(arguments->name) ? ERROR_NO_SUCH_NICK
-                                                      : ERROR_BAD_NAME,
-                       arguments->name);
+    if (!room_post(chat, room, &event, RECORD_MESSAGE)) {
+        session_fault(session, "no memory for a message");
         return;
+    }
+    count_message(session);
+    acknowledge(session, event.seq);
+}
+
+/* Sends to one person, whom it returns; NULL after an error. */
+static struct session *post_to_nick(struct session *session,
+                                    const struct request *message)
+{
+    struct session *receiver = nick_find(session->chat, message->name);
+
+    if (!nick_is_valid(message->name)) {
+        refuse_nick(session);
+        return NULL;
+    }
+    if (!receiver) {
+        session_refuse(session, ERROR_NO_SUCH_NICK, message->name);
+        return NULL;
     }
     if (session_unread(receiver) > PRIVATE_UNREAD_MAX) {
         session_refuse(session, ERROR_RECEIVER_BUSY, session_nick(receiver));
-        return;
+        return NULL;
     }
     session_tell(receiver, &(struct event){
                                .kind = EVENT_PRIVATE,
                                .nick = session_nick(session),
-                               .text = arguments->text,
+                               .text = message->text,
+                               .content_type = message->content_type,
                                .time_us = session->chat->wall_us,
                            });
     count_message(session);
     session->chat->metrics.deliveries++;
+    return receiver;
+}
+
+void message_post(struct session *session, const struct request *message)
+{
+    struct membership *membership;
+
+    if (message->target == TARGET_NICK) {
+        if (post_to_nick(session, message))
+            acknowledge(session, 0);
+        return;
+    }
+    membership = message->target == TARGET_CURRENT
+                     ? current_or_refuse(session)
+                     : member_or_refuse(session, message->name);
+    if (membership)
+        post_to_room(session, membership, message);
+}
+
+static void run_msg(struct session *session, const struct arguments *arguments)
+{
+    struct request message = {
+        .target = TARGET_NICK,
+        .name = arguments->name,
+        .text = arguments->text,
+    };
+    const struct session *receiver = post_to_nick(session, &message);
+    struct builder sent = {0};
+
+    if (!receiver)
+        return;
     build_string(&sent, "sent to ");
     build_slice(&sent, session_nick(receiver));
     reply_built(session, &sent);
@@ -180,12 +241,13 @@ static void run_time(struct session *session, const struct arguments *arguments)
 
 static void run_ping(struct session *session, const struct arguments *arguments)
 {
-    struct link_sample link = session_link(session);
+    uint64_t rtt_us = session->binary ? session->binary->rtt_us
+                                      : session_link(session).rtt_us;
     struct builder line = {0};
 
     (void)arguments;
     build_string(&line, "pong rtt_us=");
-    build_number(&line, link.rtt_us);
+    build_number(&line, rtt_us);
     reply_built(session, &line);
 }
 
@@ -193,6 +255,7 @@ static void run_echo(struct session *session, const struct arguments *arguments)
 {
     session_tell(session, &(struct event){
                               .kind = EVENT_ECHO,
+                              .id = session->request_id,
                               .text = arguments->text,
                           });
 }
@@ -277,35 +340,35 @@ static void rename_session(struct session *session, struct slice nick)
             room_tell_nick(m->room, session, nick);
     }
     nick_remove(session);
-    memcpy(session->nick, nick.bytes, nick.length);
-    session->nick_length = (uint8_t)nick.length;
+    session_set_nick(session, nick);
     if (!nick_add(session))
         session_fault(session, "no memory for a nick");
 }
 
-static bool slices_equal(struct slice a, struct slice b)
+bool nick_or_refuse(struct session *session, struct slice nick)
 {
-    return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
+    const struct session *holder;
+
+    if (!nick_is_valid(nick) || nick_is_given(nick)) {
+        refuse_nick(session);
+        return false;
+    }
+    holder = nick_find(session->chat, nick);
+    if (holder && holder != session) {
+        session_refuse(session, ERROR_NICK_IN_USE, nick);
+        return false;
+    }
+    return true;
 }
 
 static void run_nick(struct session *session, const struct arguments *arguments)
 {
     struct slice nick = arguments->name;
     struct builder line = {0};
-    struct session *holder;
 
-    if (!nick_is_valid(nick) || nick_is_given(nick)) {
-        session_refuse(session, ERROR_BAD_NAME,
-                       SLICE("a nick is a letter or _, then at most 23 of "
-                             "A-Z a-z 0-9 _ -, and no guest's"));
+    if (!nick_or_refuse(session, nick))
         return;
-    }
-    holder = nick_find(session->chat, nick);
-    if (holder && holder != session) {
-        session_refuse(session, ERROR_NICK_IN_USE, nick);
-        return;
-    }
-    if (!slices_equal(nick, session_nick(session)))
+    if (!slice_equals(nick, session_nick(session)))
         rename_session(session, nick);
     build_string(&line, "you are now ");
     build_slice(&line, nick);
@@ -444,13 +507,14 @@ static void run_topic(struct session *session,
     if (!current)
         return;
     room = current->room;
-    if (topic.length > 0 && !slices_equal(topic, room_topic(room)) &&
+    if (topic.length > 0 && !slice_equals(topic, room_topic(room)) &&
         !room_change_topic(room, session, topic)) {
         session_fault(session, "no memory for a topic");
         return;
     }
     session_tell(session, &(struct event){
                               .kind = EVENT_TOPIC_REPLY,
+                              .id = session->request_id,
                               .room = room_name(room),
                               .text = room_topic(room),
                           });
@@ -490,7 +554,7 @@ static const struct command *commands(size_t *count)
 static const struct command *command_find(struct slice word)
 {
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        if (slices_equal(word, slice_of(table[i].word)))
+        if (slice_equals(word, slice_of(table[i].word)))
             return &table[i];
     }
     return NULL;

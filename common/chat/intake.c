@@ -5,8 +5,9 @@
  *   - it is over its rate (delay, never loss);
  *   - it does not read the replies it asks for;
  *   - it has left more rooms than it has been sent the rest of;
- *   - this turn has appended half a room window: members that read promptly are
- *     to be sent that before more comes, or they would fall out of the window.
+ *   - half a room window has been appended since all who take bytes had been
+ *     sent what they were due: members that read promptly are to be sent that
+ *     before more comes, or they would fall out of the window.
  * What had arrived by then waits in the inbox. Deadlines on what the peer must
  * send stand still meanwhile.
  */
@@ -63,7 +64,7 @@ static void rate_count(struct session *session)
 
 /* ---- Parsing ------------------------------------------------------------ */
 
-/* Whether more may only be said in the next turn. */
+/* Whether more may only be said when others have been sent what there is. */
 static bool turn_is_full(const struct chat *chat)
 {
     return chat->appended_bytes > chat->config.room_window_bytes / 2;
@@ -82,28 +83,39 @@ static void line_too_long(struct session *session)
     struct builder detail = {0};
 
     build_string(&detail, "at most ");
-    build_number(&detail, session->chat->config.limits.line_bytes_max);
+    build_number(&detail, session->chat->config.wire.line_bytes_max);
     build_string(&detail, " bytes");
     session_refuse(session, ERROR_LINE_TOO_LONG, builder_slice(&detail));
 }
 
-static void decode_failed(struct session *session, enum error_code code)
+/* What the decoder refused without an end to the session. */
+static void decode_refused(struct session *session, enum error_code code)
 {
     switch (code) {
     case ERROR_LINE_TOO_LONG:
         line_too_long(session);
         return;
+    case ERROR_USAGE:
+        session_refuse(session, code, SLICE("MESSAGE has a text"));
+        return;
     case ERROR_BAD_TEXT:
         session_refuse(session, code,
                        SLICE("control characters or invalid UTF-8"));
         return;
-    case ERROR_WRONG_PROTOCOL:
-        session_fail(session, code);
-        return;
     default:
-        session_fault(session, "no memory for a request");
+        session_refuse(session, code, SLICE(""));
         return;
     }
+}
+
+static void decode_failed(struct session *session, enum error_code code)
+{
+    if (code == ERROR_INTERNAL)
+        session_fault(session, "no memory for a request");
+    else if (error_closes(code))
+        session_fail(session, code);
+    else
+        decode_refused(session, code);
 }
 
 static void act_on(struct session *session, const struct request *request)
@@ -111,44 +123,84 @@ static void act_on(struct session *session, const struct request *request)
     switch (request->kind) {
     case REQUEST_NOTHING:
         return;
+    case REQUEST_HELLO:
+        session_hello(session, request->name);
+        return;
+    case REQUEST_PING:
+        session_tell(session, &(struct event){
+                                  .kind = EVENT_PONG,
+                                  .number = request->stamp,
+                              });
+        return;
+    case REQUEST_PONG:
+        heartbeat_pong(session, request->stamp);
+        return;
     case REQUEST_MESSAGE:
-        message_post(session, request->text);
+        message_post(session, request);
         return;
     case REQUEST_COMMAND:
         command_run(session, request->text);
         return;
+    case REQUEST_DISCONNECT:
+        session_end(session, ENDING_DISCONNECT);
+        return;
+    case REQUEST_TRANSFER:
+        session_refuse(session, ERROR_UNAVAILABLE, SLICE("no file transfers"));
+        return;
     }
 }
 
-/* One outcome of the decoder takes effect. */
+/* Whether it counts for the rate: messages, commands and what is wrong. */
+static bool is_counted(enum wire_outcome outcome, const struct request *request)
+{
+    return outcome == WIRE_INVALID || request->kind == REQUEST_MESSAGE ||
+           request->kind == REQUEST_COMMAND;
+}
+
+/* One outcome of the decoder takes effect. What ends the session is answered
+ * later, so then the number stays. */
 static void take_outcome(struct session *session, enum wire_outcome outcome,
                          const struct request *request, enum error_code error)
 {
-    /* While paused it is how long ago that was. */
-    session->heard_ns = session->paused ? 0 : session->chat->now_ns;
-    if (outcome == WIRE_INVALID || request->kind != REQUEST_NOTHING)
+    session->since_ns = session_clock(session);
+    session->within = false;
+    session->request_id = request->id;
+    if (is_counted(outcome, request))
         rate_count(session);
     if (outcome == WIRE_INVALID)
         decode_failed(session, error);
     else
         act_on(session, request);
+    if (session_listens(session))
+        session->request_id = 0;
+}
+
+/* What has come is not whole: a frame must be, soon. */
+static void note_partial(struct session *session)
+{
+    if (session->dialect == DIALECT_TEXT || session->within ||
+        !decoder_is_within(&session->decoder))
+        return;
+    session->within = true;
+    session->since_ns = session_clock(session);
+    timers_advance(&session->chat->timers, session, session_deadline(session));
 }
 
 /* Acts on what is whole, until the session must wait; moves `*bytes` on. */
 static void parse(struct session *session, const unsigned char **bytes,
                   size_t *length)
 {
-    struct chat *chat = session->chat;
-
-    while (session->state == SESSION_OPEN && !must_wait(session)) {
+    while (session_listens(session) && !must_wait(session)) {
         enum error_code error = ERROR_NONE;
         struct request request;
         enum wire_outcome outcome =
-            wire_decode(&session->decoder, &chat->budget, &chat->config.limits,
-                        bytes, length, &request, &error);
+            wire_decode(session->chat->wire, &session->decoder, bytes, length,
+                        &request, &error);
 
-        if (outcome == WIRE_PARTIAL)
+        if (outcome == WIRE_PARTIAL) {
+            note_partial(session);
             return;
+        }
         take_outcome(session, outcome, &request, error);
     }
 }
@@ -158,33 +210,34 @@ static void parse_end(struct session *session)
     enum error_code error = ERROR_NONE;
     struct request request;
     enum wire_outcome outcome = wire_decode_end(
-        &session->decoder, &session->chat->config.limits, &request, &error);
+        session->chat->wire, &session->decoder, &request, &error);
 
     if (outcome != WIRE_PARTIAL)
         take_outcome(session, outcome, &request, error);
-    if (session->state == SESSION_OPEN)
+    if (session_listens(session))
         session_end(session, ENDING_EOF);
 }
 
 /* ---- Pausing ------------------------------------------------------------ */
 
-/* When to look again: in the next turn, when the rate says so, or when
- * session_sent finds that replies have been read. */
+/* When to look again: soon, if others have to be sent something first; when the
+ * rate says so; or when session_sent finds that replies have been read. */
 static void wait_on(struct session *session)
 {
     struct chat *chat = session->chat;
     uint64_t until_ns = session_rate_until(session);
 
     if (until_ns == 0)
-        until_ns = turn_is_full(chat) ? chat->now_ns + 1 : UINT64_MAX;
+        until_ns =
+            turn_is_full(chat) ? chat->now_ns + TURN_LOOK_NS : UINT64_MAX;
     session->until_ns = until_ns;
     timers_advance(&chat->timers, session, session_deadline(session));
 }
 
 static void pause_reading(struct session *session)
 {
+    session->clock_ns = session_clock(session);
     session->paused = true;
-    session->heard_ns = session->chat->now_ns - session->heard_ns;
     wait_on(session);
 }
 
@@ -193,7 +246,7 @@ static void unpause(struct session *session)
     struct chat *chat = session->chat;
 
     session->paused = false;
-    session->heard_ns = chat->now_ns - session->heard_ns;
+    session->clock_ns = chat->now_ns - session->clock_ns;
     timers_advance(&chat->timers, session, session_deadline(session));
     ready_add(session);
 }
@@ -238,7 +291,7 @@ static void parse_inbox(struct session *session)
     length = session->inbox_length - session->inbox_from;
     parse(session, &bytes, &length);
     session->inbox_from = session->inbox_length - (uint32_t)length;
-    if (length == 0 || session->state != SESSION_OPEN)
+    if (length == 0 || !session_listens(session))
         inbox_drop(session);
 }
 
@@ -248,7 +301,7 @@ void session_resume(struct session *session)
         return;
     if (!must_wait(session))
         parse_inbox(session);
-    if (session->state != SESSION_OPEN)
+    if (!session_listens(session))
         return;
     if (must_wait(session)) {
         wait_on(session);
@@ -259,6 +312,15 @@ void session_resume(struct session *session)
         parse_end(session);
 }
 
+size_t session_need(const struct session *session)
+{
+    size_t need = RECEIVE_BYTES_MAX;
+
+    if (session_listens(session))
+        need = wire_need(&session->decoder);
+    return need < RECEIVE_BYTES_MAX ? need : RECEIVE_BYTES_MAX;
+}
+
 enum verdict session_receive(struct session *session, const void *bytes,
                              size_t length)
 {
@@ -266,15 +328,15 @@ enum verdict session_receive(struct session *session, const void *bytes,
 
     assert(length <= RECEIVE_BYTES_MAX && !session->paused);
     meter_add(session, (struct traffic){.in = length});
-    if (session->state != SESSION_OPEN)
+    if (!session_listens(session))
         return VERDICT_CONTINUE;
     parse(session, &at, &length);
-    if (session->state != SESSION_OPEN)
+    if (!session_listens(session))
         return VERDICT_CONTINUE;
     if (!must_wait(session))
         return VERDICT_CONTINUE;
     inbox_keep(session, at, length);
-    if (session->state != SESSION_OPEN)
+    if (!session_listens(session))
         return VERDICT_CONTINUE;
     pause_reading(session);
     return VERDICT_PAUSE;
@@ -283,7 +345,7 @@ enum verdict session_receive(struct session *session, const void *bytes,
 void session_eof(struct session *session)
 {
     session->eof = true;
-    if (session->state == SESSION_OPEN && !session->paused)
+    if (session_listens(session) && !session->paused)
         parse_end(session);
     if (session->state == SESSION_LINGERING)
         session_abandon(session, session->ending);

@@ -5,6 +5,7 @@
  *   chat.c      the whole: create, tick, whose turn it is, shutdown
  *   session.c   one peer's life: opened, ended, its deadlines
  *   intake.c    what comes from it: parsing, pausing
+ *   heartbeat.c pings and pongs of the binary dialects
  *   output.c    what goes to it: replies, spans of its rooms, the last word
  *   room.c      members, posting, the sweep over who has news
  *   command.c   what `/nick` and the others do
@@ -24,6 +25,8 @@
 #include "common/chat/metrics.h"
 #include "common/chat/timers.h"
 #include "common/wire/wire.h"
+
+#include <string.h>
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -46,9 +49,13 @@ struct membership {
 /*
  * States of a session.
  *
+ *     GREETING    a binary peer has been sent SESSION_INIT
+ *      |  session_hello: it has said who it is, and is sent WELCOME; a text
+ *      |  peer is welcomed as it comes: session_open
+ *      v
  *     OPEN
- *      |  session_end: session_eof, /quit, an error that closes (a deadline
- *      |  passed, it is refused), chat_shutdown
+ *      |  session_end (from GREETING too): session_eof, /quit, DISCONNECT, an
+ *      |  error that closes (a deadline passed, it is refused), chat_shutdown
  *      v
  *     ENDING      is still sent what it is due
  *      |     |
@@ -65,9 +72,10 @@ struct membership {
  *      v                                                              |
  *     ENDED <---------------------------------------------------------+
  *         session_pending returns SESSION_END. Want of memory leads here from
- *         every state, a deadline from all but OPEN: session_abandon.
+ *         every state, a deadline from ENDING on: session_abandon.
  */
 enum session_state {
+    SESSION_GREETING,
     SESSION_OPEN,
     SESSION_ENDING,
     SESSION_LAST_WORD,
@@ -80,8 +88,22 @@ enum ending {
     ENDING_NONE,
     ENDING_EOF,
     ENDING_QUIT,
-    ENDING_ERROR, /* session->error says which */
+    ENDING_DISCONNECT, /* the peer's DISCONNECT */
+    ENDING_ERROR,      /* session->error says which */
     ENDING_NO_MEMORY,
+};
+
+/* What a session of a binary dialect has besides. */
+struct binary {
+    struct wire_peer peer;
+    uint64_t hello_by_ns; /* GREETING: when it must have said who it is */
+    /* Heartbeats; times are of the session's clock. */
+    uint64_t beat_ns;    /* when the last ping was sent, or it was welcomed */
+    uint64_t stamp;      /* of the last ping: they are counted */
+    uint64_t ping_ahead; /* bytes to send until that has been sent */
+    uint64_t sent_ns[HEARTBEATS_UNANSWERED_MAX]; /* pings, by their stamp */
+    uint64_t rtt_us;                             /* the last one, 0: none yet */
+    uint8_t unanswered; /* pings in a row, the last one counted */
 };
 
 struct session {
@@ -97,12 +119,16 @@ struct session {
     struct membership home; /* the first one needs no allocation */
     /* In: a request that is not whole; bytes that may not be parsed yet. */
     struct decoder decoder;
+    struct binary *binary; /* NULL for text */
     unsigned char *inbox;
     uint32_t inbox_from, inbox_length;
     /* Time. */
     uint32_t timer_index;
     uint64_t opened_ns;
-    uint64_t heard_ns;    /* the last request; while paused, how long ago */
+    uint64_t clock_ns; /* of session_clock: while paused what it says, else when
+                          it would have been 0 */
+    uint64_t since_ns; /* text: the last line; binary: when the frame began that
+                          is not whole; of the session's clock */
     uint64_t progress_ns; /* the peer took something, or sending began */
     uint64_t rate_ns;     /* when the rate will have caught up */
     uint64_t until_ns;    /* paused: when to try again; ending: at most */
@@ -120,10 +146,13 @@ struct session {
     uint8_t room_count, leaving_count;
     uint8_t nick_length;
     uint32_t stamp;       /* of the last join */
+    uint32_t request_id;  /* of what is being answered, 0: no number */
     bool ready : 1;       /* on the ready list */
+    bool served : 1;      /* is being sent what it is due, see `serving` */
     bool blocked : 1;     /* the peer took less than was offered */
     bool span_outbox : 1; /* the span came from the outbox */
     bool paused : 1;
+    bool within : 1; /* a frame has begun, see since_ns */
     bool eof : 1;
     bool refused : 1;
     bool uncounted : 1; /* its place is another's already */
@@ -148,11 +177,9 @@ struct room {
     char name[ROOM_NAME_BYTES_MAX];
 };
 
-_Static_assert(sizeof(struct room) + sizeof(struct lane) +
-                       (3 * sizeof(struct lane *)) <=
-                   256,
-               "an idle room, with the lanes to come, costs 256 bytes");
-_Static_assert(sizeof(struct session) <= 392, "an idle session is small");
+_Static_assert(sizeof(struct room) + sizeof(struct lane) <= 256,
+               "an idle room in one encoding costs 256 bytes");
+_Static_assert(sizeof(struct session) <= 424, "an idle session is small");
 
 /* A source address with its sessions. */
 struct address {
@@ -168,14 +195,15 @@ struct chat {
     /* Memory. */
     struct budget budget;
     struct segment_store segments;
-    struct pool sessions_pool, rooms_pool, lanes_pool, memberships_pool,
-        meters_pool;
+    struct pool sessions_pool, binaries_pool, rooms_pool, lanes_pool,
+        memberships_pool, meters_pool;
+    struct wire *wire;
     /* Who is there. */
     struct session *nicks;
     struct room *rooms;
     struct address *addresses;
     uint8_t hash_key[ADDRESS_BYTES];
-    uint32_t sessions, refused;
+    uint32_t sessions, refused, uncounted;
     uint64_t last_id;
     bool stopping;
     uint64_t stop_by_ns;
@@ -184,8 +212,10 @@ struct chat {
     /* Whose turn it is. */
     struct session *ready_first, *ready_last;
     struct room *rooms_ready_first, *rooms_ready_last;
-    uint32_t swept; /* members of the first ready room looked at this turn */
-    uint64_t appended_bytes; /* to rooms, in this turn */
+    uint32_t swept;   /* members of the first ready room looked at this turn */
+    uint32_t serving; /* sessions that chat_next_ready has returned and that
+                         take bytes and are due some, as far as we know */
+    uint64_t appended_bytes; /* to rooms, since all had been served */
     /* Figures. */
     struct metrics metrics;
     uint32_t blocked; /* sessions that take no more at the moment */
@@ -197,9 +227,37 @@ static inline struct slice session_nick(const struct session *session)
     return (struct slice){session->nick, session->nick_length};
 }
 
+/* Whether what the peer sends still counts. */
+static inline bool session_listens(const struct session *session)
+{
+    return session->state <= SESSION_OPEN;
+}
+
+/* The session's own clock, which stands still while nobody reads from the
+ * peer: for deadlines on what that must send. */
+static inline uint64_t session_clock(const struct session *session)
+{
+    return session->paused ? session->clock_ns
+                           : session->chat->now_ns - session->clock_ns;
+}
+
+/* The nick must be valid; who finds the session by the old one, registry.c
+ * knows. */
+static inline void session_set_nick(struct session *session, struct slice nick)
+{
+    memcpy(session->nick, nick.bytes, nick.length);
+    session->nick_length = (uint8_t)nick.length;
+}
+
 static inline struct slice room_name(const struct room *room)
 {
     return (struct slice){room->name, room->name_length};
+}
+
+/* The larger one of a time and the least that it may be. */
+static inline uint64_t at_least(uint64_t ns, uint64_t least_ns)
+{
+    return ns < least_ns ? least_ns : ns;
 }
 
 /* ---- chat.c ---- */
@@ -208,6 +266,9 @@ static inline struct slice room_name(const struct room *room)
 void ready_add(struct session *);
 void ready_remove(struct session *);
 
+/* The session has nothing more to send, or takes no more. */
+void serve_end(struct session *);
+
 /* Puts the room on the list of those with news. */
 void rooms_ready_add(struct chat *, struct room *);
 
@@ -215,6 +276,10 @@ void rooms_ready_add(struct chat *, struct room *);
 
 /* The room in which every session starts. */
 #define LOBBY "lobby"
+
+/* A binary peer has said who it is: it is welcomed, or told what is wrong with
+ * the nick. */
+void session_hello(struct session *, struct slice nick);
 
 /* Logs an event of the session's, with up to 6 fields more. */
 void session_log(struct session *, enum log_level, const char *event,
@@ -236,8 +301,8 @@ void session_lag_out(struct session *);
 /* Ends now, whatever is due. */
 void session_abandon(struct session *, enum ending);
 
-/* Frees its place among those that are served: it has been told its last
- * word, or is gone. */
+/* Frees its place among those that are served, though it lingers: it has been
+ * told its last word. Not if too many linger so. */
 void session_uncount(struct session *);
 
 /* A deadline has passed; when the next one comes. */
@@ -252,7 +317,27 @@ void session_resume(struct session *);
 /* Frees what has been received and not acted on. */
 void intake_drop(struct session *);
 
+/* ---- heartbeat.c ---- */
+
+/* From now on the peer is sent pings. */
+void heartbeat_start(struct session *);
+
+/* When the next ping is due, UINT64_MAX while none is. */
+uint64_t heartbeat_deadline(const struct session *);
+
+/* It is due: sent, or the end of a peer that has not answered. */
+void heartbeat_expire(struct session *);
+
+/* So many bytes of the outbox have been sent. */
+void heartbeat_sent(struct session *, size_t length);
+
+/* A pong with this stamp has come. */
+void heartbeat_pong(struct session *, uint64_t stamp);
+
 /* ---- output.c: what goes to the peer ---- */
+
+/* The peer as the wire knows it; NULL for text. */
+struct wire_peer *session_peer(struct session *);
 
 /* Queues an event for the session alone. Without memory the session is
  * abandoned: it must not miss a reply and go on. */
@@ -340,7 +425,10 @@ void address_leave(struct chat *, struct address *);
 /* A command line without its `/`. */
 void command_run(struct session *, struct slice line);
 
-/* A line for the current room. */
-void message_post(struct session *, struct slice text);
+/* A message for a room or a person. */
+void message_post(struct session *, const struct request *);
+
+/* Whether the session may take the nick; if not, it is told why. */
+bool nick_or_refuse(struct session *, struct slice nick);
 
 #endif

@@ -159,7 +159,7 @@ struct link_sample session_link(struct session *session)
 
     if (chat->config.link)
         chat->config.link(session->user, &link);
-    if (link.rtt_us > 0)
+    if (link.rtt_us > 0 && !session->binary)
         histogram_add(&chat->metrics.latency_us, link.rtt_us);
     return link;
 }

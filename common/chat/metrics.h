@@ -47,8 +47,9 @@ void meter_release(struct session *);
 /* Frees the meters that have run empty. */
 void meters_expire(struct chat *);
 
-/* The session's own figures, and the kernel's of its connection. The round
- * trip goes into the latency histogram. */
+/* The session's own figures, and the kernel's of its connection. A text
+ * peer's round trip goes into the latency histogram; a binary one's come from
+ * its heartbeats. */
 struct link_sample session_link(struct session *);
 
 /* Names and values, in the order of /metrics. */

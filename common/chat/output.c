@@ -12,20 +12,29 @@
 
 #include <assert.h>
 
+struct wire_peer *session_peer(struct session *session)
+{
+    return session->binary ? &session->binary->peer : NULL;
+}
+
 void session_tell(struct session *session, const struct event *event)
 {
-    struct segment_store *segments = &session->chat->segments;
-    uint32_t length = (uint32_t)wire_size(session->encoding, event);
+    struct chat *chat = session->chat;
+    struct segment_store *segments = &chat->segments;
+    struct wire_peer *peer = session_peer(session);
+    uint32_t length =
+        (uint32_t)wire_size(chat->wire, session->encoding, peer, event);
     unsigned char *out, *end;
 
     if (session->state == SESSION_ENDED)
         return;
     out = outbox_reserve(&session->outbox, segments, length);
-    if (!out) {
+    end = out ? wire_encode(chat->wire, session->encoding, peer, event, out)
+              : NULL;
+    if (!end) {
         session_abandon(session, ENDING_NO_MEMORY);
         return;
     }
-    end = wire_encode(session->encoding, event, out);
     assert(end == out + length);
     outbox_commit(&session->outbox, length);
     if (!session->blocked)
@@ -34,13 +43,18 @@ void session_tell(struct session *session, const struct event *event)
 
 void session_reply(struct session *session, struct slice text)
 {
-    session_tell(session, &(struct event){.kind = EVENT_REPLY, .text = text});
+    session_tell(session, &(struct event){
+                              .kind = EVENT_REPLY,
+                              .id = session->request_id,
+                              .text = text,
+                          });
 }
 
 void session_reply_more(struct session *session, struct slice text)
 {
     session_tell(session, &(struct event){
                               .kind = EVENT_REPLY,
+                              .id = session->request_id,
                               .text = text,
                               .more = true,
                           });
@@ -56,6 +70,7 @@ void session_refuse(struct session *session, enum error_code code,
     session->chat->metrics.errors++;
     session_tell(session, &(struct event){
                               .kind = EVENT_ERROR,
+                              .id = session->request_id,
                               .code = code,
                               .text = detail,
                           });
@@ -182,11 +197,19 @@ static void take_membership(struct membership *membership)
         take_lane(membership);
 }
 
-/*
- * Begins the next span. Where a membership had missed something, what it is
- * told stands in the outbox now, and comes first. Lets go of the rooms it has
- * left whose end it has been sent.
- */
+/* Lets go of the rooms it has left whose end it has been sent, or has missed:
+ * only then is it due what they kept waiting. */
+static void finish_left(struct session *session)
+{
+    for (struct membership *m = session->memberships, *next; m; m = next) {
+        next = m->sibling;
+        if (m->leaving && !membership_due(m))
+            membership_finish(m);
+    }
+}
+
+/* Begins the next span. Where a membership had missed something, what it is
+ * told stands in the outbox now, and comes first. */
 static void session_take(struct session *session)
 {
     while (!session->span.segment && session->state != SESSION_ENDED) {
@@ -201,33 +224,46 @@ static void session_take(struct session *session)
             break;
         rotate(membership);
         take_membership(membership);
-    }
-    for (struct membership *m = session->memberships, *next; m; m = next) {
-        next = m->sibling;
-        if (m->leaving && !membership_due(m))
-            membership_finish(m);
+        finish_left(session);
     }
 }
 
 /* ---- Ending ------------------------------------------------------------- */
 
-static void last_word(struct session *session)
+static void tell_error(struct session *session)
 {
-    struct event event = {.kind = EVENT_REPLY, .text = SLICE("bye")};
     struct builder detail = {0};
 
-    if (session->ending == ENDING_ERROR) {
-        build_string(&detail, error_detail(session->error));
-        if (session->error == ERROR_INTERNAL) { /* found in the log by it */
-            build_string(&detail, "session=");
-            build_number(&detail, session->id);
-        }
-        event.kind = EVENT_ERROR;
-        event.code = session->error;
-        event.text = builder_slice(&detail);
+    build_string(&detail, error_detail(session->error));
+    if (session->error == ERROR_INTERNAL) { /* found in the log by it */
+        build_string(&detail, "session=");
+        build_number(&detail, session->id);
     }
+    session_tell(session, &(struct event){
+                              .kind = EVENT_ERROR,
+                              .id = session->request_id,
+                              .code = session->error,
+                              .text = builder_slice(&detail),
+                          });
+}
+
+/* `bye` answers /quit; a binary peer's DISCONNECT, by which it may have asked
+ * as well, is answered by one. */
+static void tell_bye(struct session *session)
+{
+    if (session->ending == ENDING_QUIT)
+        session_reply(session, SLICE("bye"));
+    if (session->binary)
+        session_tell(session, &(struct event){.kind = EVENT_DISCONNECT});
+}
+
+static void last_word(struct session *session)
+{
     session->state = SESSION_LAST_WORD;
-    session_tell(session, &event);
+    if (session->ending == ENDING_ERROR)
+        tell_error(session);
+    else
+        tell_bye(session);
     session_take(session);
 }
 
@@ -272,12 +308,12 @@ static void take_next(struct session *session)
 int session_pending(struct session *session, struct iovec *vectors, int max)
 {
     assert(max >= 2); /* or what is offered is not what session_sent expects */
-    if (session->state == SESSION_ENDED)
-        return SESSION_END;
-    if (!session->span.segment)
+    if (session->state != SESSION_ENDED && !session->span.segment)
         take_next(session);
-    if (!session->span.segment)
+    if (session->state == SESSION_ENDED || !session->span.segment) {
+        serve_end(session);
         return session_finish(session);
+    }
     return span_vectors(&session->span, vectors, max);
 }
 
@@ -306,13 +342,19 @@ void session_sent(struct session *session, size_t length)
 
     assert(length <= offered);
     meter_add(session, (struct traffic){.out = length});
+    if (session->span_outbox)
+        heartbeat_sent(session, length);
     if (length > 0)
         session->progress_ns = session->chat->now_ns;
     span_advance(&session->span, &session->chat->segments, length);
     set_blocked(session, length < offered);
-    if (session->blocked)
+    if (session->blocked) {
+        serve_end(session);
         return;
+    }
     session_resume(session);
     if (session_due(session))
         ready_add(session);
+    else
+        serve_end(session);
 }

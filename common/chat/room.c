@@ -54,48 +54,86 @@ bool membership_due(const struct membership *membership)
 
 /* ---- Posting ------------------------------------------------------------ */
 
-/* When memory is short, what slow members have not taken yet goes first: they
- * are told that they lag. */
-static bool lane_make_room(struct chat *chat, struct lane *lane,
-                           uint32_t length)
+/* Room for a record. When memory is short, what slow members have not taken yet
+ * goes first: they are told that they lag. */
+static unsigned char *lane_make_room(struct chat *chat, struct lane *lane,
+                                     uint32_t length)
 {
-    while (!lane_reserve(lane, &chat->segments, length)) {
+    unsigned char *out;
+
+    while (!(out = lane_reserve(lane, &chat->segments, length))) {
         if (!lane_shrink(lane, &chat->segments))
-            return false;
+            return NULL;
     }
-    return true;
+    return out;
 }
 
-static void lane_append(struct chat *chat, struct lane *lane,
-                        enum encoding encoding, const struct event *event,
-                        enum record_kind kind)
+/* Writes the event where the lane's next record goes. Returns its length, 0
+ * without memory. */
+static uint32_t lane_write(struct chat *chat, struct lane *lane,
+                           enum encoding encoding, const struct event *event)
 {
-    uint32_t length = (uint32_t)wire_size(encoding, event);
-    unsigned char *out = lane_reserve(lane, &chat->segments, length);
-    unsigned char *end = wire_encode(encoding, event, out);
+    uint32_t length = (uint32_t)wire_size(chat->wire, encoding, NULL, event);
+    unsigned char *out = lane_make_room(chat, lane, length);
+    const unsigned char *end;
 
+    if (!out)
+        return 0;
+    end = wire_encode(chat->wire, encoding, NULL, event, out);
+    if (!end)
+        return 0;
     assert(end == out + length);
-    lane_commit(lane, &chat->segments, length, kind,
-                chat->config.room_window_bytes);
+    return length;
+}
+
+/* The lane of one who is about to join has no reader yet. */
+static bool is_read(const struct room *room, enum encoding encoding)
+{
+    return room->lanes[encoding] && room->lanes[encoding]->readers > 0;
+}
+
+static void lanes_cancel(struct chat *chat, struct room *room)
+{
+    for (enum encoding e = 0; e < ENCODINGS; e++) {
+        if (is_read(room, e))
+            lane_cancel(room->lanes[e], &chat->segments);
+    }
+}
+
+/* Writes the event to each lane of the room; false without memory, with
+ * nothing changed. `*largest` is the longest of the records. */
+static bool lanes_write(struct chat *chat, struct room *room,
+                        const struct event *event, uint32_t length[ENCODINGS],
+                        uint32_t *largest)
+{
+    *largest = 0;
+    for (enum encoding e = 0; e < ENCODINGS; e++) {
+        if (!is_read(room, e))
+            continue;
+        length[e] = lane_write(chat, room->lanes[e], e, event);
+        if (length[e] == 0) {
+            lanes_cancel(chat, room);
+            return false;
+        }
+        if (length[e] > *largest)
+            *largest = length[e];
+    }
+    return true;
 }
 
 bool room_post(struct chat *chat, struct room *room, const struct event *event,
                enum record_kind kind)
 {
-    uint32_t largest = 0;
+    uint32_t length[ENCODINGS];
+    uint32_t largest;
 
-    for (enum encoding e = 0; e < ENCODINGS; e++) {
-        uint32_t length = (uint32_t)wire_size(e, event);
-
-        if (room->lanes[e] && !lane_make_room(chat, room->lanes[e], length))
-            return false;
-        if (length > largest)
-            largest = length;
-    }
+    if (!lanes_write(chat, room, event, length, &largest))
+        return false;
     chat->appended_bytes += largest;
     for (enum encoding e = 0; e < ENCODINGS; e++) {
-        if (room->lanes[e])
-            lane_append(chat, room->lanes[e], e, event, kind);
+        if (is_read(room, e))
+            lane_commit(room->lanes[e], &chat->segments, length[e], kind,
+                        chat->config.room_window_bytes);
     }
     if (kind == RECORD_MESSAGE)
         room->seq++;
@@ -113,6 +151,7 @@ static bool tell_presence(struct room *room, enum event_kind kind,
         .kind = kind,
         .room = room_name(room),
         .nick = session_nick(who),
+        .seq = room->seq,
     };
 
     if (members < 2 || members > who->chat->config.presence_members_max)
@@ -129,6 +168,7 @@ void room_tell_nick(struct room *room, const struct session *who,
         .room = room_name(room),
         .nick = session_nick(who),
         .text = nick,
+        .seq = room->seq,
     };
 
     if (room->members <= who->chat->config.presence_members_max)
@@ -145,6 +185,7 @@ bool room_change_topic(struct room *room, const struct session *who,
         .room = room_name(room),
         .nick = session_nick(who),
         .text = topic,
+        .seq = room->seq,
     };
 
     if (!copy)

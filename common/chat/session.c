@@ -2,7 +2,8 @@
  * One peer's life: opened, ended by itself or by us, and its deadlines.
  *
  * How a session ends                            then         last word
- *   session_end       by the peer, or stopped   ENDING       bye, or none
+ *   session_end       by the peer, or stopped   ENDING       bye, DISCONNECT or
+ *                                                            none
  *   session_fail      an error that closes      ENDING       the error
  *   session_fault     a fault of ours           ENDING       internal
  *   session_lag_out   out of the window         ENDING       lagged
@@ -32,6 +33,11 @@ void session_log(struct session *session, enum log_level level,
     session->chat->config.log(level, event, fields, used);
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* ---- Opening ------------------------------------------------------------ */
 
 /* `guest-` and `digits` random hexadecimal digits. */
@@ -49,8 +55,9 @@ static void guest_nick(struct session *session, unsigned digits)
     session->nick_length = (uint8_t)length;
 }
 
-/* Four digits while that finds a free one, then up to eight: at a million
- * guests one in 4,000 of those is taken, so a few attempts suffice. */
+/* A nick that nobody has. Four digits while that finds a free one, then up to
+ * eight: at a million guests one in 4,000 of those is taken, so a few attempts
+ * suffice. */
 static bool give_guest_nick(struct session *session)
 {
     for (unsigned attempt = 0; attempt < 32; attempt++) {
@@ -58,9 +65,28 @@ static bool give_guest_nick(struct session *session)
 
         guest_nick(session, digits < 8 ? digits : 8);
         if (!nick_find(session->chat, session_nick(session)))
-            return nick_add(session);
+            return true;
     }
     return false;
+}
+
+/* False without memory; text peers need none. */
+static bool make_binary(struct session *session)
+{
+    struct chat *chat = session->chat;
+    struct binary *binary;
+
+    if (session->dialect == DIALECT_TEXT)
+        return true;
+    binary = session->binary = pool_alloc(&chat->binaries_pool);
+    if (!binary)
+        return false;
+    *binary = (struct binary){
+        .hello_by_ns = chat->now_ns + chat->config.handshake_timeout_ns,
+    };
+    chat->config.random(binary->peer.uuid, sizeof(binary->peer.uuid));
+    uuid_from_random(binary->peer.uuid);
+    return true;
 }
 
 static struct session *session_create(struct chat *chat, enum dialect dialect,
@@ -78,14 +104,18 @@ static struct session *session_create(struct chat *chat, enum dialect dialect,
         .user = peer->user,
         .id = ++chat->last_id,
         .opened_ns = chat->now_ns,
-        .heard_ns = chat->now_ns,
+        .clock_ns = chat->now_ns,
         .progress_ns = chat->now_ns,
         .until_ns = UINT64_MAX,
         .dialect = dialect,
         .encoding = dialect_encoding(dialect),
-        .state = SESSION_OPEN,
+        .state = SESSION_GREETING,
     };
-    decoder_init(&session->decoder, dialect);
+    if (!make_binary(session)) {
+        pool_free(&chat->sessions_pool, session);
+        return NULL;
+    }
+    decoder_init(&session->decoder, dialect, session_peer(session));
     timers_add(&chat->timers, session, UINT64_MAX);
     return session;
 }
@@ -96,6 +126,10 @@ static void session_destroy(struct session *session)
 
     output_drop(session);
     intake_drop(session);
+    if (session->binary) {
+        explicit_bzero(&session->binary->peer, sizeof(session->binary->peer));
+        pool_free(&chat->binaries_pool, session->binary);
+    }
     pool_free(&chat->sessions_pool, session);
 }
 
@@ -142,17 +176,20 @@ static void turn_away(struct session *session, enum error_code code,
     session_fail(session, code);
 }
 
-static bool welcome(struct session *session)
+/* With its nick set, the session is found by it and comes into the lobby. False
+ * without memory. */
+static bool enter(struct session *session)
 {
     struct membership *lobby;
 
-    if (!give_guest_nick(session))
+    if (!nick_add(session))
         return false;
     lobby = room_join(session, SLICE(LOBBY));
     if (!lobby) {
         nick_remove(session);
         return false;
     }
+    session->state = SESSION_OPEN;
     session_tell(session, &(struct event){
                               .kind = EVENT_WELCOME,
                               .nick = session_nick(session),
@@ -161,26 +198,82 @@ static bool welcome(struct session *session)
     return true;
 }
 
-static void log_opened(struct session *session, const struct peer *peer)
+static void log_entered(struct session *session)
 {
-    struct log_field from = log_string("peer", peer->name);
     struct log_field room = log_string("room", LOBBY);
 
-    session_log(session, LOG_INFO, "connected", &from, 1);
     session_log(session, LOG_INFO, "joined", &room, 1);
+}
+
+/* A text peer is welcomed at once, a binary one asked who it is. False without
+ * memory. */
+static bool greet(struct session *session, const struct peer *peer)
+{
+    struct log_field from = log_string("peer", peer->name);
+
+    if (session->binary)
+        session_tell(session, &(struct event){.kind = EVENT_SESSION_INIT});
+    else if (!give_guest_nick(session) || !enter(session))
+        return false;
+    session_log(session, LOG_INFO, "connected", &from, 1);
+    if (!session->binary)
+        log_entered(session);
+    return true;
+}
+
+void session_hello(struct session *session, struct slice nick)
+{
+    if (session->binary->peer.sealed)
+        session->encoding = ENCODING_SEALED;
+    if (nick.length > 0) {
+        if (!nick_or_refuse(session, nick))
+            return;
+        session_set_nick(session, nick);
+    } else if (!give_guest_nick(session)) {
+        session_fault(session, "no guest nick is free");
+        return;
+    }
+    if (!enter(session)) {
+        session_fault(session, "no memory for a nick or a room");
+        return;
+    }
+    log_entered(session);
+    decoder_welcome(&session->decoder);
+    heartbeat_start(session);
+}
+
+static void free_place(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    chat->sessions--;
+    if (session->address)
+        address_leave(chat, session->address);
+    session->address = NULL;
 }
 
 void session_uncount(struct session *session)
 {
     struct chat *chat = session->chat;
 
-    if (session->refused || session->uncounted)
+    if (session->refused || chat->uncounted == UNCOUNTED_SESSIONS_MAX)
         return;
     session->uncounted = true;
-    chat->sessions--;
-    if (session->address)
-        address_leave(chat, session->address);
-    session->address = NULL;
+    chat->uncounted++;
+    free_place(session);
+}
+
+/* It is gone. */
+static void leave_place(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    if (session->refused)
+        chat->refused--;
+    else if (session->uncounted)
+        chat->uncounted--;
+    else
+        free_place(session);
 }
 
 /* Not to be served, and not even told why. */
@@ -206,12 +299,11 @@ struct session *session_open(struct chat *chat, enum dialect dialect,
         turn_away(session, code, peer);
         return session;
     }
-    if (!welcome(session)) {
-        session_uncount(session);
+    if (!greet(session, peer)) {
+        free_place(session);
         return session_discard(session);
     }
     timers_advance(&chat->timers, session, session_deadline(session));
-    log_opened(session, peer);
     return session;
 }
 
@@ -229,21 +321,27 @@ static void depart(struct session *session)
     }
 }
 
+/* Until when a last word that is an error is offered. */
+static uint64_t error_deadline(const struct chat *chat)
+{
+    uint64_t within_ns = at_least(chat->config.drain_timeout_ns, LAST_OFFER_NS);
+    uint64_t deadline = chat->now_ns + within_ns;
+
+    return chat->stopping ? earlier(deadline, chat->stop_by_ns) : deadline;
+}
+
 void session_end(struct session *session, enum ending ending)
 {
     struct chat *chat = session->chat;
 
-    assert(session->state == SESSION_OPEN);
+    assert(session_listens(session));
     session->state = SESSION_ENDING;
     session->ending = ending;
     session->paused = false;
     session->progress_ns = chat->now_ns;
-    session->until_ns =
-        ending == ENDING_ERROR
-            ? chat->now_ns + chat->config.drain_timeout_ns + 1 /* not now */
-            : UINT64_MAX;
-    if (chat->stopping && session->until_ns > chat->stop_by_ns)
-        session->until_ns = chat->stop_by_ns;
+    session->until_ns = chat->stopping ? chat->stop_by_ns : UINT64_MAX;
+    if (ending == ENDING_ERROR)
+        session->until_ns = error_deadline(chat);
     depart(session);
     timers_advance(&chat->timers, session, session_deadline(session));
     ready_add(session);
@@ -261,14 +359,19 @@ void session_abandon(struct session *session, enum ending ending)
 
 void session_lag_out(struct session *session)
 {
+    struct chat *chat = session->chat;
     struct log_field name = log_string("error", error_name(ERROR_LAGGED));
 
     session_log(session, LOG_INFO, "error", &name, 1);
-    session->chat->metrics.errors++;
+    chat->metrics.errors++;
     session->error = ERROR_LAGGED;
-    if (session->state == SESSION_OPEN)
+    if (session_listens(session))
         session_end(session, ENDING_ERROR);
+    /* Whatever it is ending for, this is its last word now. */
     session->ending = ENDING_ERROR;
+    session->request_id = 0;
+    session->until_ns = earlier(session->until_ns, error_deadline(chat));
+    timers_advance(&chat->timers, session, session_deadline(session));
     while (session->memberships)
         membership_finish(session->memberships);
 }
@@ -277,7 +380,7 @@ void session_lag_out(struct session *session)
  * reason. */
 static void fail(struct session *session, enum error_code code)
 {
-    if (session->state != SESSION_OPEN)
+    if (!session_listens(session))
         return;
     session->chat->metrics.errors++;
     session->error = code;
@@ -316,6 +419,8 @@ static const char *ending_name(const struct session *session,
         return "eof";
     case ENDING_QUIT:
         return "quit";
+    case ENDING_DISCONNECT:
+        return "disconnect";
     case ENDING_ERROR:
         return error_name(session->error);
     case ENDING_NO_MEMORY:
@@ -345,7 +450,7 @@ void session_close(struct session *session, enum reason reason)
 {
     struct chat *chat = session->chat;
 
-    if (session->state == SESSION_OPEN)
+    if (session_listens(session))
         session_end(session, ENDING_NONE);
     session->state = SESSION_ENDED;
     depart(session); /* one that was abandoned while OPEN is in its rooms */
@@ -355,11 +460,10 @@ void session_close(struct session *session, enum reason reason)
         chat->blocked--;
     session->blocked = false;
     meter_release(session);
+    serve_end(session);
     ready_remove(session);
     timers_remove(&chat->timers, session);
-    session_uncount(session);
-    if (session->refused)
-        chat->refused--;
+    leave_place(session);
     log_closed(session, reason);
 }
 
@@ -369,11 +473,6 @@ void session_free(struct session *session)
 }
 
 /* ---- Deadlines ---------------------------------------------------------- */
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* When the peer will have taken nothing of what is offered for too long. */
 static uint64_t stall_deadline(const struct session *session)
@@ -390,18 +489,53 @@ static uint64_t stall_deadline(const struct session *session)
     return deadline;
 }
 
+/* When a time of the session's clock comes; never without a timeout. */
+static uint64_t after(const struct session *session, uint64_t since_ns,
+                      uint64_t timeout_ns)
+{
+    if (timeout_ns == 0 || session->paused)
+        return UINT64_MAX;
+    return session->clock_ns + since_ns + timeout_ns;
+}
+
+/* When the peer will have been silent for too long. */
+static uint64_t silence_deadline(const struct session *session)
+{
+    const struct chat_config *config = &session->chat->config;
+    uint64_t deadline = UINT64_MAX;
+
+    if (session->dialect == DIALECT_TEXT)
+        return after(session, session->since_ns, config->idle_timeout_ns);
+    if (session->within)
+        deadline = earlier(deadline, after(session, session->since_ns,
+                                           config->frame_timeout_ns));
+    return deadline;
+}
+
+/* When it must have said who it is. That it is paused, for it does not read its
+ * errors, gains it no time. */
+static uint64_t handshake_deadline(const struct session *session)
+{
+    if (session->state != SESSION_GREETING ||
+        session->chat->config.handshake_timeout_ns == 0)
+        return UINT64_MAX;
+    return session->binary->hello_by_ns;
+}
+
 static uint64_t open_deadline(const struct session *session)
 {
-    uint64_t idle_ns = session->chat->config.idle_timeout_ns;
+    uint64_t deadline = handshake_deadline(session);
 
     if (session->paused)
-        return session->until_ns;
-    return idle_ns > 0 ? session->heard_ns + idle_ns : UINT64_MAX;
+        return earlier(deadline, session->until_ns);
+    deadline = earlier(deadline, silence_deadline(session));
+    return earlier(deadline, heartbeat_deadline(session));
 }
 
 uint64_t session_deadline(const struct session *session)
 {
     switch (session->state) {
+    case SESSION_GREETING:
     case SESSION_OPEN:
         return earlier(open_deadline(session), stall_deadline(session));
     case SESSION_ENDING:
@@ -419,14 +553,16 @@ void session_expire(struct session *session)
 {
     uint64_t now_ns = session->chat->now_ns;
 
-    if (session->state != SESSION_OPEN)
+    if (!session_listens(session))
         session_abandon(session, session->ending);
-    else if (stall_deadline(session) <= now_ns)
+    else if (stall_deadline(session) <= now_ns ||
+             handshake_deadline(session) <= now_ns ||
+             silence_deadline(session) <= now_ns)
         session_fail(session, ERROR_TIMEOUT);
     else if (session->paused)
         session_resume(session);
     else
-        session_fail(session, ERROR_TIMEOUT);
+        heartbeat_expire(session);
 }
 
 bool session_paused(const struct session *session)

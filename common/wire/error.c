@@ -25,6 +25,24 @@ const char *error_detail(enum error_code code)
     switch (code) {
     case ERROR_WRONG_PROTOCOL:
         return "this port speaks lines of UTF-8 text";
+    case ERROR_BAD_FRAME:
+        return "the body is not what its type says, or only servers send it";
+    case ERROR_TOO_LARGE:
+        return "a length over the limit";
+    case ERROR_HANDSHAKE:
+        return "SESSION_ACK is due first, once, with encryption as required";
+    case ERROR_BAD_MAGIC:
+        return "this port speaks secure messages";
+    case ERROR_BAD_VERSION:
+        return "this server speaks version 1";
+    case ERROR_BAD_CRC:
+        return "damaged on the way";
+    case ERROR_BAD_HMAC:
+        return "not signed or not sealed with the key";
+    case ERROR_BAD_HEADER:
+        return "the headers are not what the type asks for";
+    case ERROR_REPLAY:
+        return "another session's, or a seq that was used";
     case ERROR_TIMEOUT:
         return "nothing came or was taken for too long";
     case ERROR_LAGGED:

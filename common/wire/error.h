@@ -20,10 +20,21 @@
     X(TOO_MANY_ROOMS, 10, "too-many-rooms", false)                             \
     X(WRONG_PROTOCOL, 11, "wrong-protocol", true)                              \
     X(RECEIVER_BUSY, 12, "receiver-busy", false)                               \
+    X(BAD_FRAME, 20, "bad-frame", true)                                        \
+    X(TOO_LARGE, 21, "too-large", true)                                        \
+    X(UNKNOWN_TYPE, 22, "unknown-type", false)                                 \
+    X(HANDSHAKE, 23, "handshake", true)                                        \
+    X(BAD_MAGIC, 24, "bad-magic", true)                                        \
+    X(BAD_VERSION, 25, "bad-version", true)                                    \
+    X(BAD_CRC, 26, "bad-crc", true)                                            \
+    X(BAD_HMAC, 27, "bad-hmac", true)                                          \
+    X(BAD_HEADER, 28, "bad-header", true)                                      \
+    X(REPLAY, 29, "replay", true)                                              \
     X(TIMEOUT, 30, "timeout", true)                                            \
     X(LAGGED, 31, "lagged", true)                                              \
     X(SERVER_FULL, 32, "server-full", true)                                    \
     X(SHUTDOWN, 33, "shutdown", true)                                          \
+    X(UNAVAILABLE, 50, "unavailable", false)                                   \
     X(INTERNAL, 99, "internal", true)
 
 enum error_code {

@@ -8,19 +8,21 @@
  */
 #include "common/wire/text.h"
 
-#include "common/base/builder.h"
 #include "common/wire/clean.h"
+#include "common/wire/internal.h"
+#include "common/wire/pieces.h"
 #include "common/wire/tail.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Longer than any method of the HTTP registry. */
 #define METHOD_BYTES_MAX 32
 
 /* A whole line, and a CR that may belong to its end. */
-static size_t line_bytes_with_cr(const struct wire_limits *limits)
+static size_t line_bytes_with_cr(const struct wire *wire)
 {
-    return (size_t)limits->line_bytes_max + 1;
+    return (size_t)wire->config.line_bytes_max + 1;
 }
 
 /* Registered methods are upper case, some with a hyphen (RFC 9110, section 9;
@@ -79,13 +81,13 @@ static bool is_http_request(struct slice line)
  * request: with a method and a path. It must not be taken for a line of chat,
  * for then its headers would be.
  */
-static bool begins_http_request(const struct decoder *decoder,
-                                const struct wire_limits *limits,
+static bool begins_http_request(const struct wire *wire,
+                                const struct decoder *decoder,
                                 const unsigned char *more, size_t length)
 {
     char start[METHOD_BYTES_MAX + 2];
     struct slice line = {start, 0};
-    size_t most = line_bytes_with_cr(limits);
+    size_t most = line_bytes_with_cr(wire);
     size_t method;
 
     if (most > sizeof(start))
@@ -103,12 +105,6 @@ static bool begins_http_request(const struct decoder *decoder,
            start[method + 1] == '/';
 }
 
-static enum wire_outcome invalid(enum error_code code, enum error_code *error)
-{
-    *error = code;
-    return WIRE_INVALID;
-}
-
 /* A whole line, its LF or CR LF taken off, becomes a request. */
 static enum wire_outcome line_decode(struct decoder *decoder, struct slice line,
                                      struct request *request,
@@ -117,15 +113,15 @@ static enum wire_outcome line_decode(struct decoder *decoder, struct slice line,
     bool first = !decoder->greeted;
 
     if (line.length == 0) {
-        *request = (struct request){REQUEST_NOTHING, line};
+        *request = (struct request){.kind = REQUEST_NOTHING};
         return WIRE_READY;
     }
     decoder->greeted = true;
     if (first && is_http_request(line))
-        return invalid(ERROR_WRONG_PROTOCOL, error);
+        return wire_invalid(ERROR_WRONG_PROTOCOL, error);
     if (!text_is_clean(line.bytes, line.length))
-        return invalid(ERROR_BAD_TEXT, error);
-    *request = (struct request){REQUEST_MESSAGE, line};
+        return wire_invalid(ERROR_BAD_TEXT, error);
+    *request = (struct request){.kind = REQUEST_MESSAGE, .text = line};
     if (line.bytes[0] != '/')
         return WIRE_READY;
     request->text = (struct slice){line.bytes + 1, line.length - 1};
@@ -142,61 +138,59 @@ static struct slice without_cr(const unsigned char *bytes, size_t length)
 }
 
 /* `bytes` are what there is of the line after the tail. */
-static enum wire_outcome line_too_long(struct decoder *decoder,
-                                       struct budget *budget,
-                                       const struct wire_limits *limits,
+static enum wire_outcome line_too_long(struct wire *wire,
+                                       struct decoder *decoder,
                                        const unsigned char *bytes,
                                        size_t length, enum error_code *error)
 {
-    bool http = !decoder->greeted &&
-                begins_http_request(decoder, limits, bytes, length);
+    bool http =
+        !decoder->greeted && begins_http_request(wire, decoder, bytes, length);
 
-    tail_release(decoder, budget);
+    tail_release(decoder, wire->budget);
     decoder->greeted = true;
-    return invalid(http ? ERROR_WRONG_PROTOCOL : ERROR_LINE_TOO_LONG, error);
+    return wire_invalid(http ? ERROR_WRONG_PROTOCOL : ERROR_LINE_TOO_LONG,
+                        error);
 }
 
 /* The end of the line has not come: its beginning waits in the tail. */
-static enum wire_outcome keep_tail(struct decoder *decoder,
-                                   struct budget *budget,
-                                   const struct wire_limits *limits,
+static enum wire_outcome keep_tail(struct wire *wire, struct decoder *decoder,
                                    const unsigned char *bytes, size_t length,
                                    enum error_code *error)
 {
     size_t whole = decoder->tail_length + length;
-    size_t most = line_bytes_with_cr(limits);
+    size_t most = line_bytes_with_cr(wire);
 
     if (length == 0)
         return WIRE_PARTIAL;
     if (whole > most || (whole == most && bytes[length - 1] != '\r')) {
         decoder->skipping = true;
-        return line_too_long(decoder, budget, limits, bytes, length, error);
+        return line_too_long(wire, decoder, bytes, length, error);
     }
-    if (!tail_append(decoder, budget, bytes, length, most))
-        return invalid(ERROR_INTERNAL, error);
+    if (!tail_append(decoder, wire->budget, bytes, length, most))
+        return wire_invalid(ERROR_INTERNAL, error);
     return WIRE_PARTIAL;
 }
 
 /* `length` bytes and the tail before them are a line. */
-static enum wire_outcome
-finish_line(struct decoder *decoder, struct budget *budget,
-            const struct wire_limits *limits, const unsigned char *bytes,
-            size_t length, struct request *request, enum error_code *error)
+static enum wire_outcome finish_line(struct wire *wire, struct decoder *decoder,
+                                     const unsigned char *bytes, size_t length,
+                                     struct request *request,
+                                     enum error_code *error)
 {
     struct slice line = without_cr(bytes, length);
-    size_t most = line_bytes_with_cr(limits);
+    size_t most = line_bytes_with_cr(wire);
 
     if (decoder->tail_length + length > most)
-        return line_too_long(decoder, budget, limits, bytes, length, error);
+        return line_too_long(wire, decoder, bytes, length, error);
     if (decoder->tail_length > 0) {
-        if (!tail_append(decoder, budget, bytes, length, most))
-            return invalid(ERROR_INTERNAL, error);
+        if (!tail_append(decoder, wire->budget, bytes, length, most))
+            return wire_invalid(ERROR_INTERNAL, error);
         decoder->spent = true;
         line = without_cr(decoder->tail, decoder->tail_length);
         length = 0;
     }
-    if (line.length > limits->line_bytes_max)
-        return line_too_long(decoder, budget, limits, bytes, length, error);
+    if (line.length > wire->config.line_bytes_max)
+        return line_too_long(wire, decoder, bytes, length, error);
     return line_decode(decoder, line, request, error);
 }
 
@@ -213,8 +207,7 @@ static bool skip_line(struct decoder *decoder, const unsigned char **bytes,
     return newline;
 }
 
-enum wire_outcome text_decode(struct decoder *decoder, struct budget *budget,
-                              const struct wire_limits *limits,
+enum wire_outcome text_decode(struct wire *wire, struct decoder *decoder,
                               const unsigned char **bytes, size_t *length,
                               struct request *request, enum error_code *error)
 {
@@ -224,7 +217,7 @@ enum wire_outcome text_decode(struct decoder *decoder, struct budget *budget,
     if (*length == 0)
         return WIRE_PARTIAL;
     if (!decoder->begun && !text_can_begin(**bytes))
-        return invalid(ERROR_WRONG_PROTOCOL, error);
+        return wire_invalid(ERROR_WRONG_PROTOCOL, error);
     decoder->begun = true;
     if (decoder->skipping && !skip_line(decoder, bytes, length))
         return WIRE_PARTIAL;
@@ -237,12 +230,11 @@ enum wire_outcome text_decode(struct decoder *decoder, struct budget *budget,
     *bytes += taken;
     *length -= taken;
     if (!newline)
-        return keep_tail(decoder, budget, limits, start, line, error);
-    return finish_line(decoder, budget, limits, start, line, request, error);
+        return keep_tail(wire, decoder, start, line, error);
+    return finish_line(wire, decoder, start, line, request, error);
 }
 
-enum wire_outcome text_decode_end(struct decoder *decoder,
-                                  const struct wire_limits *limits,
+enum wire_outcome text_decode_end(struct wire *wire, struct decoder *decoder,
                                   struct request *request,
                                   enum error_code *error)
 {
@@ -251,79 +243,55 @@ enum wire_outcome text_decode_end(struct decoder *decoder,
     if (decoder->tail_length == 0)
         return WIRE_PARTIAL;
     decoder->spent = true;
-    if (line.length > limits->line_bytes_max)
-        return invalid(ERROR_LINE_TOO_LONG, error);
+    if (line.length > wire->config.line_bytes_max)
+        return wire_invalid(ERROR_LINE_TOO_LONG, error);
     return line_decode(decoder, line, request, error);
-}
-
-/* An event as the pieces that make up its line, so that its size and its bytes
- * cannot disagree. */
-struct pieces {
-    struct slice piece[8];
-    size_t count;
-    char digits[DECIMAL_BYTES_MAX];
-};
-
-static void add(struct pieces *pieces, struct slice piece)
-{
-    if (piece.length == 0)
-        return; /* there may be no memory at all, which memcpy must not see */
-    pieces->piece[pieces->count++] = piece;
 }
 
 static void add_room(struct pieces *pieces, struct slice room)
 {
-    add(pieces, SLICE("["));
-    add(pieces, room);
-    add(pieces, SLICE("] "));
+    pieces_add(pieces, SLICE("["));
+    pieces_add(pieces, room);
+    pieces_add(pieces, SLICE("] "));
 }
 
 /* "[room] * nick what text" */
 static void add_notice(struct pieces *pieces, const struct event *event,
-                       struct slice what)
+                       struct slice what, struct slice text)
 {
     add_room(pieces, event->room);
-    add(pieces, SLICE("* "));
-    add(pieces, event->nick);
-    add(pieces, what);
+    pieces_add(pieces, SLICE("* "));
+    pieces_add(pieces, event->nick);
+    pieces_add(pieces, what);
+    pieces_add(pieces, text);
 }
 
-static void add_error(struct pieces *pieces, const struct event *event)
+/* "nick: text" */
+static void add_message(struct pieces *pieces, const struct event *event)
 {
-    add(pieces, SLICE("! "));
-    add(pieces, slice_of(error_name(event->code)));
-    if (event->text.length > 0)
-        add(pieces, SLICE(" "));
-    add(pieces, event->text);
-}
-
-static void add_to_one(struct pieces *pieces, const struct event *event)
-{
-    if (event->kind == EVENT_PRIVATE) {
-        add(pieces, SLICE("(private) "));
-        add(pieces, event->nick);
-        add(pieces, SLICE(": "));
-    } else if (event->kind == EVENT_REPLY) {
-        add(pieces, SLICE("* "));
-    }
-    add(pieces, event->text);
+    pieces_add(pieces, event->nick);
+    pieces_add(pieces, SLICE(": "));
+    if (content_is_text(event->content_type))
+        pieces_add(pieces, event->text);
+    else
+        pieces_add_description(pieces, event);
 }
 
 static void add_lagged(struct pieces *pieces, const struct event *event)
 {
     add_room(pieces, event->room);
-    add(pieces, SLICE("* lagged: "));
-    add(pieces, decimal(event->number, pieces->digits));
-    add(pieces, SLICE(" messages missed"));
+    pieces_add(pieces, SLICE("* lagged: "));
+    pieces_add_number(pieces, event->number);
+    pieces_add(pieces, SLICE(" messages missed"));
 }
 
 static void add_welcome(struct pieces *pieces, const struct event *event)
 {
-    add(pieces, SLICE("* welcome to ringchat, you are "));
-    add(pieces, event->nick);
-    add(pieces, SLICE(", in "));
-    add(pieces, event->room);
-    add(pieces, SLICE("; /help lists commands"));
+    pieces_add(pieces, SLICE("* welcome to ringchat, you are "));
+    pieces_add(pieces, event->nick);
+    pieces_add(pieces, SLICE(", in "));
+    pieces_add(pieces, event->room);
+    pieces_add(pieces, SLICE("; /help lists commands"));
 }
 
 static void pieces_of(const struct event *event, struct pieces *pieces)
@@ -332,57 +300,61 @@ static void pieces_of(const struct event *event, struct pieces *pieces)
     switch (event->kind) {
     case EVENT_MESSAGE:
         add_room(pieces, event->room);
-        add(pieces, event->nick);
-        add(pieces, SLICE(": "));
-        add(pieces, event->text);
+        add_message(pieces, event);
+        break;
+    case EVENT_PRIVATE:
+        pieces_add(pieces, SLICE("(private) "));
+        add_message(pieces, event);
         break;
     case EVENT_JOINED:
-        add_notice(pieces, event, SLICE(" joined"));
+        add_notice(pieces, event, SLICE(" joined"), SLICE(""));
         break;
     case EVENT_LEFT:
-        add_notice(pieces, event, SLICE(" left"));
+        add_notice(pieces, event, SLICE(" left"), SLICE(""));
         break;
     case EVENT_NICK:
-        add_notice(pieces, event, SLICE(" is now "));
-        add(pieces, event->text);
+        add_notice(pieces, event, SLICE(" is now "), event->text);
         break;
     case EVENT_TOPIC:
-        add_notice(pieces, event, SLICE(" set the topic: "));
-        add(pieces, event->text);
+        add_notice(pieces, event, SLICE(" set the topic: "), event->text);
         break;
     case EVENT_LAGGED:
         add_lagged(pieces, event);
         break;
-    case EVENT_PRIVATE:
     case EVENT_REPLY:
+        pieces_add(pieces, SLICE("* "));
+        pieces_add(pieces, event->text);
+        break;
     case EVENT_ECHO:
-        add_to_one(pieces, event);
+        pieces_add(pieces, event->text);
         break;
     case EVENT_ERROR:
-        add_error(pieces, event);
+        pieces_add(pieces, SLICE("! "));
+        pieces_add_error(pieces, event);
         break;
     case EVENT_TOPIC_REPLY:
-        add(pieces, SLICE("* topic "));
-        add(pieces, event->room);
-        add(pieces, SLICE(": "));
-        add(pieces, event->text);
+        pieces_add(pieces, SLICE("* "));
+        pieces_add_topic(pieces, event);
         break;
     case EVENT_WELCOME:
         add_welcome(pieces, event);
         break;
+    case EVENT_SESSION_INIT:
+    case EVENT_PING:
+    case EVENT_PONG:
+    case EVENT_ACK:
+    case EVENT_DISCONNECT:
+        assert(!"text has no word for it");
     }
-    add(pieces, SLICE("\n"));
+    pieces_add(pieces, SLICE("\n"));
 }
 
 size_t text_size(const struct event *event)
 {
     struct pieces pieces;
-    size_t size = 0;
 
     pieces_of(event, &pieces);
-    for (size_t i = 0; i < pieces.count; i++)
-        size += pieces.piece[i].length;
-    return size;
+    return pieces_size(&pieces);
 }
 
 unsigned char *text_encode(const struct event *event, unsigned char *out)
@@ -390,7 +362,5 @@ unsigned char *text_encode(const struct event *event, unsigned char *out)
     struct pieces pieces;
 
     pieces_of(event, &pieces);
-    for (size_t i = 0; i < pieces.count; i++)
-        out = mempcpy(out, pieces.piece[i].bytes, pieces.piece[i].length);
-    return out;
+    return pieces_write(&pieces, out);
 }

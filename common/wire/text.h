@@ -6,11 +6,10 @@
 
 #include "common/wire/wire.h"
 
-enum wire_outcome text_decode(struct decoder *, struct budget *,
-                              const struct wire_limits *,
+enum wire_outcome text_decode(struct wire *, struct decoder *,
                               const unsigned char **bytes, size_t *length,
                               struct request *, enum error_code *);
-enum wire_outcome text_decode_end(struct decoder *, const struct wire_limits *,
+enum wire_outcome text_decode_end(struct wire *, struct decoder *,
                                   struct request *, enum error_code *);
 
 size_t text_size(const struct event *);

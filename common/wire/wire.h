@@ -12,28 +12,93 @@
 
 #include "common/base/slice.h"
 #include "common/wire/error.h"
+#include "common/wire/uuid.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* How a peer speaks. A listener has exactly one. */
-enum dialect { DIALECT_TEXT };
+enum dialect { DIALECT_TEXT, DIALECT_FRAME, DIALECT_SECURE };
 
 /* How bytes for peers are written: a room has one lane for each in use. */
-enum encoding { ENCODING_TEXT, ENCODINGS };
+enum encoding {
+    ENCODING_TEXT,
+    ENCODING_FRAME,
+    ENCODING_SECURE,
+    ENCODING_SEALED, /* secure, its content encrypted */
+    ENCODINGS,
+};
+
+/* ---- What all peers share ----------------------------------------------- */
+
+struct budget;
+
+/* Limits in bytes. `key` is borrowed for the call; without one there is no
+ * secure dialect. */
+struct wire_config {
+    uint32_t line_bytes_max;    /* of a text line, without its end */
+    uint32_t frame_bytes_max;   /* of a frame's body from a peer */
+    uint32_t message_bytes_max; /* of a secure message's content from a peer */
+    uint32_t heartbeat_s;       /* what peers are told of it */
+    bool encryption_required;   /* of secure peers */
+    const void *key;
+    size_t key_length;
+    /* The salt of what the server seals; new at each start. */
+    uint8_t boot[UUID_BYTES];
+    uint64_t hash_seed; /* of jansson's tables: not 0, unguessable */
+};
+
+/* Limits, keys and the contexts of the cryptography. One thread at a time. */
+struct wire;
+
+/* NULL without memory. The budget is what decoders take their memory from, and
+ * stays the caller's. */
+struct wire *wire_create(const struct wire_config *, struct budget *);
+
+/* Wipes the keys. Takes NULL. */
+void wire_destroy(struct wire *);
+
+/* What the binary dialects keep of one peer. The caller sets `uuid` and leaves
+ * the rest zero. */
+struct wire_peer {
+    uint8_t uuid[UUID_BYTES]; /* the session's */
+    uint8_t key[32];          /* of what the peer seals, once `keyed` */
+    uint64_t seq_in_min;      /* the least that its next one may be */
+    uint64_t seq_out;         /* the last one we used */
+    bool sealed;              /* all content is encrypted from now on */
+    bool keyed;
+};
 
 /* ---- From the peer ------------------------------------------------------ */
 
 enum request_kind {
-    REQUEST_NOTHING, /* an empty line: the peer lives, no more */
-    REQUEST_MESSAGE, /* for the current room */
-    REQUEST_COMMAND, /* without the `/` */
+    REQUEST_NOTHING,    /* the peer lives, no more: an empty line */
+    REQUEST_HELLO,      /* name: the nick it wants, or empty */
+    REQUEST_PING,       /* stamp */
+    REQUEST_PONG,       /* stamp */
+    REQUEST_MESSAGE,    /* id, target, name, text, content_type */
+    REQUEST_COMMAND,    /* id; text, without the `/` */
+    REQUEST_DISCONNECT, /* it wants to go */
+    REQUEST_TRANSFER,   /* one of FILE_OFFER to FILE_END */
 };
 
+/* Where a message goes. */
+enum target {
+    TARGET_CURRENT, /* the current room */
+    TARGET_ROOM,    /* the one of that name, which may be none */
+    TARGET_NICK,    /* to one person in private */
+};
+
+/* Slices are valid until the next call of the decoder. */
 struct request {
     enum request_kind kind;
-    struct slice text; /* valid until the next call of the decoder */
+    enum target target;
+    uint32_t id; /* 0: no answer is asked for; also set where INVALID */
+    struct slice name;
+    struct slice text;
+    struct slice content_type; /* empty: plain text */
+    uint64_t stamp;
 };
 
 enum wire_outcome {
@@ -42,81 +107,95 @@ enum wire_outcome {
     WIRE_INVALID, /* `error` says why; if it does not close, go on */
 };
 
-struct wire_limits {
-    uint32_t line_bytes_max;
-};
-
 /* One peer's decoder. Only an incomplete tail is copied, into `tail`. */
 struct decoder {
+    struct wire_peer *peer; /* NULL for text */
     unsigned char *tail;
     uint32_t tail_length, tail_capacity;
     enum dialect dialect : 8;
-    bool begun : 1;    /* the first byte has been looked at */
-    bool greeted : 1;  /* a first line that is not empty has been read */
-    bool skipping : 1; /* the rest of a line that was too long */
+    bool begun : 1;    /* text: the first byte has been looked at */
+    bool greeted : 1;  /* text: a first line that is not empty has been read;
+                          binary: the peer has been welcomed */
+    bool skipping : 1; /* text: the rest of a line that was too long */
     bool spent : 1;    /* the tail was the last request */
 };
 
-struct budget;
-
-void decoder_init(struct decoder *, enum dialect);
+/* `peer` lives as long as the decoder. */
+void decoder_init(struct decoder *, enum dialect, struct wire_peer *);
 void decoder_release(struct decoder *, struct budget *);
+
+/* A binary peer has been welcomed: it has said who it is, and may go on. */
+void decoder_welcome(struct decoder *);
+
+/* Whether a request has begun and is not whole. */
+bool decoder_is_within(const struct decoder *);
 
 /*
  * Decodes the next request from `*bytes`, and moves `*bytes` and `*length`
- * past what it took. WIRE_INVALID with ERROR_INTERNAL: no memory for the tail.
+ * past what it took. WIRE_INVALID with ERROR_INTERNAL: no memory.
  */
-enum wire_outcome wire_decode(struct decoder *, struct budget *,
-                              const struct wire_limits *,
+enum wire_outcome wire_decode(struct wire *, struct decoder *,
                               const unsigned char **bytes, size_t *length,
                               struct request *, enum error_code *);
 
 /* The stream has ended: what is in the tail may be a last request. Never
  * WIRE_PARTIAL with a request lost: PARTIAL says that there is none. */
-enum wire_outcome wire_decode_end(struct decoder *, const struct wire_limits *,
+enum wire_outcome wire_decode_end(struct wire *, struct decoder *,
                                   struct request *, enum error_code *);
 
-/* How many bytes the next request needs at least: what an exact blocking read
- * may wait for. A line may always end with the next byte. */
+/* How many bytes may be read without reading past the next request's head, or
+ * past its end once that is known: what an exact read asks for. A line may end
+ * anywhere, so of text it is as many as there are: SIZE_MAX. */
 size_t wire_need(const struct decoder *);
 
 /* ---- To the peer -------------------------------------------------------- */
 
 enum event_kind {
     /* To a room, in its log. */
-    EVENT_MESSAGE, /* room, nick, text; seq, time_us */
-    EVENT_JOINED,  /* room, nick */
-    EVENT_LEFT,    /* room, nick */
-    EVENT_NICK,    /* room, nick (the old one), text (the new one) */
-    EVENT_TOPIC,   /* room, nick, text */
+    EVENT_MESSAGE, /* room, nick, text, content_type; seq, time_us */
+    EVENT_JOINED,  /* room, nick; seq */
+    EVENT_LEFT,    /* room, nick; seq */
+    EVENT_NICK,    /* room, nick (the old one), text (the new one); seq */
+    EVENT_TOPIC,   /* room, nick, text; seq */
     /* To one session. */
     EVENT_LAGGED,      /* room, number (of messages missed) */
-    EVENT_PRIVATE,     /* nick, text; time_us */
-    EVENT_REPLY,       /* text; more */
-    EVENT_ECHO,        /* text: a reply that is exactly that */
-    EVENT_ERROR,       /* code, text (its detail, may be empty) */
-    EVENT_TOPIC_REPLY, /* room, text: a reply */
+    EVENT_PRIVATE,     /* nick, text, content_type; time_us */
+    EVENT_REPLY,       /* id, text; more */
+    EVENT_ECHO,        /* id, text: a reply that is exactly that */
+    EVENT_ERROR,       /* id, code, text (its detail, may be empty) */
+    EVENT_TOPIC_REPLY, /* id, room, text: a reply */
     EVENT_WELCOME,     /* nick, room */
+    /* To one session of a binary dialect. */
+    EVENT_SESSION_INIT, /* nothing but what the wire knows */
+    EVENT_PING,         /* number: the stamp */
+    EVENT_PONG,         /* number: the peer's stamp */
+    EVENT_ACK,          /* id, seq */
+    EVENT_DISCONNECT,   /* that the peer asked for */
 };
 
 struct event {
     enum event_kind kind;
     struct slice room, nick, text;
-    uint64_t seq;
+    struct slice content_type; /* empty: plain text */
+    uint64_t seq;              /* of the message; of a notice: the last one */
     uint64_t time_us;
     uint64_t number;
+    uint32_t id; /* of the request that is answered, or 0 */
     enum error_code code;
     bool more; /* another reply to the same command follows */
 };
 
-/* The bytes that wire_encode will write. Never 0. */
-size_t wire_size(enum encoding, const struct event *);
+/* The bytes that wire_encode will write, at most RECORD_BYTES_MAX. Never 0. An
+ * event to one session is `to` it; to a room NULL. */
+size_t wire_size(const struct wire *, enum encoding, const struct wire_peer *to,
+                 const struct event *);
 
-/* Writes them; returns their end. */
-unsigned char *wire_encode(enum encoding, const struct event *,
-                           unsigned char *out);
+/* Writes them; returns their end, NULL if the cryptography failed (no
+ * memory). */
+unsigned char *wire_encode(struct wire *, enum encoding, struct wire_peer *to,
+                           const struct event *, unsigned char *out);
 
-/* The encoding that a dialect is answered in. */
+/* The encoding that a dialect is answered in, at first. */
 enum encoding dialect_encoding(enum dialect);
 
 /* The dialect of a listener's scheme ("text"); false if there is none. */

@@ -3,6 +3,7 @@
  */
 #include "tests/unit/support_chat.h"
 
+#include "tests/unit/support_chat_binary.h"
 #include "tests/unit/support_chat_check.h"
 #include "tests/unit/support_random.h"
 
@@ -16,6 +17,8 @@
 #define TURNS_MAX 2000000
 
 struct engine engine;
+
+const uint8_t engine_key[KEY_BYTES_MIN] = {1};
 
 static struct rng session_random;
 
@@ -130,6 +133,20 @@ static void flight_verify(const struct client *client)
     assert_int_equal(at, client->flight.length);
 }
 
+/* The peer has what its socket takes of it at once, whenever the engine learns
+ * that the send is over. */
+static void flight_land(struct client *client)
+{
+    size_t landed = smaller(client->flight.length, client->send_max);
+
+    if (landed > client->takes)
+        landed = (size_t)client->takes;
+    if (client->takes != TAKES_ALL)
+        client->takes -= landed;
+    bytes_append(&client->out, client->flight.data, landed);
+    client->landed = landed;
+}
+
 static void flight_begin(struct client *client, int count)
 {
     client->flying_count = count;
@@ -140,22 +157,15 @@ static void flight_begin(struct client *client, int count)
                      client->flying[i].iov_len);
     }
     assert_true(client->flight.length <= SPAN_BYTES_MAX);
+    flight_land(client);
 }
 
 static void flight_end(struct client *client)
 {
-    size_t offered = client->flight.length;
-    size_t taken = smaller(offered, client->send_max);
-
-    if (taken > client->takes)
-        taken = (size_t)client->takes;
     flight_verify(client);
     client->flying_count = 0;
-    bytes_append(&client->out, client->flight.data, taken);
-    if (client->takes != TAKES_ALL)
-        client->takes -= taken;
-    client->blocked = taken < offered;
-    session_sent(client->session, taken);
+    client->blocked = client->landed < client->flight.length;
+    session_sent(client->session, client->landed);
 }
 
 static void client_close(struct client *client, enum reason reason)
@@ -217,6 +227,8 @@ static bool client_receive(struct client *client)
     if (!client->session || !client->reading)
         return false;
     assert_false(session_paused(client->session));
+    if (client->exact)
+        length = smaller(length, session_need(client->session));
     if (length > 0) {
         const char *from = client->in.data + client->in_from;
 
@@ -241,6 +253,12 @@ static bool client_write(struct client *client)
         return false;
     client_flush(client);
     return true;
+}
+
+static bool client_answer(struct client *client)
+{
+    return client->answers && !client->closed && !client->half_closed &&
+           frame_answer(client);
 }
 
 static bool each_client(bool (*step)(struct client *))
@@ -274,13 +292,15 @@ static bool serve_ready(void)
 
 bool engine_turn(void)
 {
+    uint64_t turn = engine.turns++;
     bool moved;
 
     chat_tick(engine.chat, engine.now_ns, engine.wall_us);
-    moved = each_client(client_complete);
-    moved |= each_client(client_receive);
+    moved = each_client(turn % 2 ? client_complete : client_receive);
+    moved |= each_client(turn % 2 ? client_receive : client_complete);
     moved |= serve_ready();
     moved |= each_client(client_write);
+    moved |= each_client(client_answer);
     check_chat(engine.chat);
     return moved;
 }
@@ -289,6 +309,16 @@ static void time_pass(uint64_t ns)
 {
     engine.now_ns += ns;
     engine.wall_us += ns / NS_PER_US;
+}
+
+/* Until a speaker may go on, who waits for others to be sent what was said. */
+static uint64_t until_next_turn(void)
+{
+    uint64_t deadline = chat_deadline(engine.chat);
+
+    if (deadline > engine.now_ns && deadline <= engine.now_ns + TURN_LOOK_NS)
+        return deadline - engine.now_ns;
+    return 1;
 }
 
 void engine_run(void)
@@ -300,7 +330,7 @@ void engine_run(void)
 
         assert_true(turns++ < TURNS_MAX);
         if (is_turn_full(engine.chat))
-            time_pass(1);
+            time_pass(until_next_turn());
         else if (!moved)
             break;
     }
@@ -335,10 +365,21 @@ struct chat_config engine_config(void)
         .memory_bytes_max = UINT64_MAX / 2,
         .room_window_bytes = MIB,
         .presence_members_max = 64,
+        .handshake_timeout_ns = 10 * SECONDS,
+        .frame_timeout_ns = 30 * SECONDS,
         .idle_timeout_ns = 600 * SECONDS,
+        .heartbeat_ns = 5 * SECONDS,
         .stall_timeout_ns = 60 * SECONDS,
         .drain_timeout_ns = DRAIN_NS,
-        .limits = {.line_bytes_max = 4096},
+        .wire =
+            {
+                .line_bytes_max = 4096,
+                .frame_bytes_max = 16384,
+                .message_bytes_max = MIB,
+                .heartbeat_s = 5,
+                .key = engine_key,
+                .key_length = sizeof(engine_key),
+            },
         .slow_consumer = SLOW_CONSUMER_LAG,
         .random = give_random,
         .link = give_link,
@@ -368,6 +409,7 @@ static void engine_clear(void)
     engine.chat = NULL;
     engine.count = 0;
     engine.serves = 0;
+    engine.turns = 0;
 }
 
 void engine_start(const struct chat_config *config)
@@ -415,24 +457,30 @@ void engine_forget(void)
 
 /* ---- Clients ------------------------------------------------------------ */
 
-struct client *client_connect_from(const struct peer *from)
+struct client *client_connect_as(enum dialect dialect, const struct peer *from)
 {
     struct client *client = &engine.clients[engine.count];
     struct peer peer = *from;
 
     assert_true(engine.count < CLIENTS_MAX);
     *client = (struct client){
+        .dialect = dialect,
         .takes = TAKES_ALL,
         .send_max = SIZE_MAX,
         .receive_max = RECEIVE_BYTES_MAX,
         .reading = true,
     };
     peer.user = client;
-    client->session = session_open(engine.chat, DIALECT_TEXT, &peer);
+    client->session = session_open(engine.chat, dialect, &peer);
     if (!client->session)
         return NULL;
     engine.count++;
     return client;
+}
+
+struct client *client_connect_from(const struct peer *from)
+{
+    return client_connect_as(DIALECT_TEXT, from);
 }
 
 struct client *client_connect(void)
@@ -521,6 +569,8 @@ const char *client_line(struct client *client)
     size_t left = client_unread(client);
     char *from, *end;
 
+    if (client->dialect != DIALECT_TEXT)
+        return binary_line(client);
     if (left == 0)
         return NULL;
     from = client->out.data + client->out_from;

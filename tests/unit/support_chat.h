@@ -50,14 +50,21 @@ struct client {
     uint64_t takes;      /* bytes that its socket buffer takes yet */
     size_t send_max;     /* that one send takes at most */
     size_t receive_max;  /* that one receive brings at most */
-    bool completes_late; /* a send is over one turn after it began */
+    bool completes_late; /* a send is over one turn after it began: the peer
+                            has had the bytes, and may have answered */
+    bool exact;          /* a receive brings no more than session_need says */
+    bool answers;        /* a frame client's pings, at once */
     struct link_sample link;
     /* For the test to read. */
+    enum dialect dialect;
     char nick[NICK_BYTES_MAX + 1];
-    bool shut;       /* the chat has ended its side of the stream */
-    bool closed;     /* the connection is no more */
-    bool drained;    /* closed by the chat, after all that was due was sent */
-    uint64_t served; /* engine.serves when chat_next_ready last returned it */
+    char uuid[37];     /* binary: of SESSION_INIT, as text */
+    uint64_t said_us;  /* binary: the time of the last MESSAGE */
+    uint64_t room_seq; /* secure: of the last message or notice of a room */
+    bool shut;         /* the chat has ended its side of the stream */
+    bool closed;       /* the connection is no more */
+    bool drained;      /* closed by the chat, after all that was due was sent */
+    uint64_t served;   /* engine.serves when chat_next_ready last returned it */
     /* The engine's own. */
     bool reading, half_closed, eof_told, blocked;
     struct bytes in; /* sent by the peer, received by the chat up to in_from */
@@ -67,7 +74,10 @@ struct client {
     struct bytes flight; /* a copy of what is being sent */
     struct iovec flying[2];
     int flying_count;
-    struct session *dying; /* closed, to be freed when its send is over */
+    size_t landed;            /* of the flight: what the peer has had */
+    uint64_t seq_out, seq_in; /* secure: of its last message, and the chat's */
+    size_t answered;          /* of `out`: what has been looked at for pings */
+    struct session *dying;    /* closed, to be freed when its send is over */
 };
 
 #define TAKES_ALL UINT64_MAX
@@ -77,11 +87,15 @@ struct engine {
     uint64_t now_ns, wall_us;
     struct client clients[CLIENTS_MAX];
     size_t count;
-    uint64_t serves;  /* sessions that chat_next_ready has returned */
+    uint64_t serves; /* sessions that chat_next_ready has returned */
+    uint64_t turns;
     struct bytes log; /* "EVENT KEY=VALUE ...\n" */
 };
 
 extern struct engine engine;
+
+/* Of the secure listeners. */
+extern const uint8_t engine_key[KEY_BYTES_MIN];
 
 /* ---- The engine ---- */
 
@@ -98,7 +112,7 @@ void engine_stop(void);
 bool engine_turn(void);
 
 /* Turns until nothing happens any more. Time stands still meanwhile, but for a
- * nanosecond where the chat waits for its next turn. */
+ * moment (at most TURN_LOOK_NS) where the chat waits for its next turn. */
 void engine_run(void);
 
 /* Lets time pass, with a turn at each deadline in it. */
@@ -115,7 +129,9 @@ size_t engine_logged(const char *text);
 
 /* ---- Clients ---- */
 
-/* Connects; NULL if the chat does not even refuse it. */
+/* Connects; NULL if the chat does not even refuse it. What a client of a binary
+ * dialect says and is told: support_chat_binary.h. */
+struct client *client_connect_as(enum dialect, const struct peer *);
 struct client *client_connect_from(const struct peer *);
 struct client *client_connect(void);
 
@@ -145,7 +161,8 @@ void client_stall(struct client *);
 void client_unstall(struct client *);
 
 /* The next line it was sent, without LF; NULL if there is no whole one. It is
- * valid until the next turn. */
+ * valid until the next turn. For a binary client the line describes the next
+ * message (support_chat_binary.h), and is valid until the next call. */
 const char *client_line(struct client *);
 
 /* Bytes it was sent and has not read. */

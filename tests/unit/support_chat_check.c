@@ -79,7 +79,7 @@ static void check_room(struct chat *chat, struct room *room)
 static void check_rooms(struct chat *chat)
 {
     const struct timers *timers = &chat->timers;
-    size_t registered = 0;
+    size_t registered = 0, lanes = 0;
 
     for (uint32_t i = 0; i < timers->count; i++) {
         struct membership *m = timers->heap[i].session->memberships;
@@ -89,8 +89,11 @@ static void check_rooms(struct chat *chat)
                 continue;
             check_room(chat, m->room);
             registered += m->room->members > 0;
+            for (enum encoding e = 0; e < ENCODINGS; e++)
+                lanes += m->room->lanes[e] != NULL;
         }
     }
+    assert_int_equal(chat->lanes_pool.objects, lanes);
     assert_int_equal(HASH_CNT(by_name, chat->rooms), registered);
 }
 
@@ -113,6 +116,43 @@ static void check_places(const struct session *session)
         assert_int_equal(rooms, 0);
 }
 
+/* Before WELCOME a session is nobody. */
+static void check_greeting(const struct session *session)
+{
+    const struct binary *binary = session->binary;
+
+    assert_int_equal(session->nick_length, 0);
+    assert_null(session->memberships);
+    assert_false(session->decoder.greeted);
+    assert_true(binary && binary->stamp == 0);
+}
+
+static void check_binary(const struct session *session)
+{
+    const struct binary *binary = session->binary;
+
+    assert_ptr_equal(session->decoder.peer, &binary->peer);
+    assert_true(binary->unanswered <= HEARTBEATS_UNANSWERED_MAX);
+    assert_true(binary->unanswered <= binary->stamp);
+    assert_true(binary->ping_ahead <= session_unread(session));
+    assert_true(binary->ping_ahead == 0 || binary->unanswered > 0);
+    if (session->encoding == ENCODING_SEALED)
+        assert_true(binary->peer.sealed);
+    else
+        assert_int_equal(session->encoding, dialect_encoding(session->dialect));
+}
+
+/* Time runs for a frame that has begun, and for no other reason. */
+static void check_within(const struct session *session)
+{
+    bool begun = session->binary && decoder_is_within(&session->decoder);
+
+    if (!session_listens(session))
+        return;
+    assert_true(begun || !session->within);
+    assert_true(session->within || session->paused || !begun);
+}
+
 static void check_session(struct chat *chat, struct session *session)
 {
     bool open = session->state == SESSION_OPEN;
@@ -121,8 +161,17 @@ static void check_session(struct chat *chat, struct session *session)
     if (session->nick_length > 0)
         named = nick_find(chat, session_nick(session));
     assert_int_equal(named == session, open);
-    assert_true(open || !session->paused);
-    assert_true(!session->inbox || session->paused || !open);
+    assert_true(session_listens(session) || !session->paused);
+    assert_true(!session->inbox || session->paused ||
+                !session_listens(session));
+    assert_int_equal(!session->binary, session->dialect == DIALECT_TEXT);
+    if (session->state == SESSION_GREETING)
+        check_greeting(session);
+    if (session->binary)
+        check_binary(session);
+    check_within(session);
+    if (session_listens(session))
+        assert_int_equal(session->request_id, 0);
     if (session->state == SESSION_ENDED)
         assert_true(session->ready);
     check_places(session);
@@ -153,10 +202,19 @@ static void check_ready_list(const struct chat *chat, uint32_t ready)
     assert_int_equal(ready, 0);
 }
 
+/* Those that are closed and not freed yet are in no list. */
+static void check_pools(const struct chat *chat, size_t binaries)
+{
+    size_t closed = chat->sessions_pool.objects - chat->timers.count;
+
+    assert_in_range(chat->binaries_pool.objects, binaries, binaries + closed);
+}
+
 static void check_sessions(struct chat *chat)
 {
     const struct timers *timers = &chat->timers;
     uint32_t blocked = 0, refused = 0, uncounted = 0, ready = 0, open = 0;
+    uint32_t served = 0, binaries = 0;
 
     for (uint32_t i = 0; i < timers->count; i++) {
         struct session *session = timers->heap[i].session;
@@ -168,9 +226,14 @@ static void check_sessions(struct chat *chat)
         uncounted += session->uncounted;
         ready += session->ready;
         open += session->state == SESSION_OPEN;
+        served += session->served;
+        binaries += session->binary != NULL;
     }
     assert_int_equal(chat->blocked, blocked);
     assert_int_equal(chat->refused, refused);
+    assert_int_equal(chat->uncounted, uncounted);
+    assert_int_equal(chat->serving, served);
+    check_pools(chat, binaries);
     assert_int_equal(chat->sessions + refused + uncounted, timers->count);
     assert_int_equal(HASH_CNT(by_nick, chat->nicks), open);
     check_ready_list(chat, ready);
@@ -192,7 +255,7 @@ static void check_nothing_due(const struct session *session)
     assert_int_equal(session->outbox.bytes, 0);
     for (const struct membership *m = session->memberships; m; m = m->sibling)
         assert_false(membership_due(m));
-    if (session->state != SESSION_OPEN)
+    if (!session_listens(session))
         assert_int_equal(session->state, SESSION_LINGERING);
     if (session->paused) /* for its rate alone, or it would wait for ever */
         assert_true(session->until_ns < UINT64_MAX);

@@ -453,7 +453,7 @@ static void test_stop_without_time(void **state)
     engine_run();
     client_expect(bob, "[lobby] bob: hello");
     client_expect_start(bob, "! shutdown");
-    engine_wait(1);
+    engine_wait(LAST_OFFER_NS);
     assert_true(ann->closed);
     engine_wait(LINGER_NS);
     assert_true(bob->closed);

@@ -570,6 +570,34 @@ static void test_many_are_refused(void **state)
     engine_stop();
 }
 
+/* Who lingers frees its place for others, but not without a bound. */
+static void test_many_linger(void **state)
+{
+    struct chat_config config = engine_config();
+
+    (void)state;
+    config.sessions_max = 2;
+    engine_start(&config);
+    for (size_t i = 0; i < UNCOUNTED_SESSIONS_MAX + 2; i++) {
+        struct client *client = client_connect();
+
+        client_send_bytes(client, "\x16", 1);
+        engine_run();
+        assert_true(client->shut);
+        assert_int_equal(engine_logged("event=refused"), 0);
+    }
+    assert_int_equal(engine.chat->sessions, 2);
+    expect_refused(client_connect());
+    client_reset(&engine.clients[0]);
+    assert_int_equal(engine.chat->sessions, 2);
+    expect_refused(client_connect());
+    engine_wait(LINGER_NS);
+    assert_int_equal(engine.chat->sessions, 0);
+    assert_int_equal(engine.chat->uncounted, 0);
+    ann = client_open("ann");
+    engine_stop();
+}
+
 /* ---- The log ------------------------------------------------------------ */
 
 static void test_reasons_in_the_log(void **state)
@@ -611,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_per_address),
         cmocka_unit_test(test_addresses_are_bytes),
         cmocka_unit_test(test_many_are_refused),
+        cmocka_unit_test(test_many_linger),
         cmocka_unit_test(test_reasons_in_the_log),
     };
 

@@ -127,7 +127,7 @@ static void test_talkers_share_the_turns(void **state)
     }
     for (size_t turn = 0; turn < 300; turn++) {
         engine_turn();
-        engine.now_ns++;
+        engine.now_ns += TURN_LOOK_NS;
         if (turn == 10)
             client_send(other, "/echo hello");
         if (turn == 30)

@@ -463,6 +463,36 @@ static void test_left_rooms_without_a_rest(void **state)
     engine_stop();
 }
 
+/* It has left a room and is in it again; of the first time it missed notices
+ * alone, of which there is nothing to say. What was said since comes
+ * nevertheless. */
+static void test_again_in_a_room_without_a_rest(void **state)
+{
+    struct client *ann, *bob;
+
+    (void)state;
+    start(1000, &ann, &bob);
+    client_tell(bob, "/join den");
+    client_tell(ann, "/join den");
+    engine_forget();
+    client_stall(ann);
+    client_tell(ann, "/echo unread");
+    client_tell(bob, "/topic unread");
+    client_tell(ann, "/leave");
+    client_tell(ann, "/join den");
+    change_topic(bob, 100);
+    client_tell(bob, "hello");
+    client_unstall(ann);
+    client_expect(ann, "unread");
+    client_expect(ann, "* left den");
+    client_expect(ann, "* joined den (2 members)");
+    do
+        assert_true(client_unread(ann) > 0);
+    while (strcmp(client_line(ann), "[den] bob: hello") != 0);
+    client_expect_nothing(ann);
+    engine_stop();
+}
+
 /* ---- Several rooms ------------------------------------------------------ */
 
 #define ROOMS 4
@@ -641,6 +671,7 @@ int main(void)
         cmocka_unit_test(test_disconnect_while_quitting),
         cmocka_unit_test(test_leaving_while_behind),
         cmocka_unit_test(test_left_rooms_without_a_rest),
+        cmocka_unit_test(test_again_in_a_room_without_a_rest),
         cmocka_unit_test(test_rooms_in_rotation),
         cmocka_unit_test(test_long_rest_in_few_sends),
         cmocka_unit_test(test_never_interleaved),

@@ -7,6 +7,7 @@
 
 #include "tests/unit/support_alloc.h"
 #include "tests/unit/support_chat.h"
+#include "tests/unit/support_chat_binary.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,8 +15,9 @@
 
 #define GUESTS 200
 
-/* Those who talk, when they could be let in. */
-enum { SPEAKER, READER, SLOW, BUSY, TALKERS };
+/* Those who talk, when they could be let in; the last two by frames and secure
+ * messages. */
+enum { SPEAKER, READER, SLOW, BUSY, FRAMES, SECURE, TALKERS };
 
 static struct client *talkers[TALKERS];
 
@@ -32,16 +34,57 @@ static void tell(unsigned who, const char *line)
         client_tell(talkers[who], "%s", line);
 }
 
-static void let_in(unsigned who)
+static void let_in(unsigned who, enum dialect dialect)
 {
     struct peer peer = {.name = "nowhere", .counted = true};
     char line[16];
 
     peer.address[15] = (uint8_t)who;
-    talkers[who] = client_connect_from(&peer);
+    talkers[who] = client_connect_as(dialect, &peer);
     engine_run();
     (void)snprintf(line, sizeof(line), "/nick t%u", who);
-    tell(who, line);
+    if (dialect == DIALECT_TEXT)
+        tell(who, line);
+}
+
+static void binary_let_in(unsigned who, enum dialect dialect)
+{
+    struct client *client;
+
+    let_in(who, dialect);
+    client = talkers[who];
+    if (!lives(client) || !client_line(client))
+        return;
+    if (dialect == DIALECT_FRAME)
+        frame_hello(client, "frames");
+    else
+        secure_hello(client, "secure", false);
+    engine_run();
+}
+
+/* By frames and secure messages, some of them in two pieces. */
+static void binary_ones_talk(void)
+{
+    struct client *client = talkers[FRAMES];
+
+    if (lives(client)) {
+        client->receive_max = 700;
+        frame_message(client, 1, "", "%01000d", 1);
+        frame_command(client, 2, "join den");
+        frame_command(client, 3, "who");
+        frame_message(client, 4, "@secure", "psst");
+    }
+    engine_run();
+    client = talkers[SECURE];
+    if (lives(client)) {
+        client->receive_max = 500;
+        secure_send(client, MESSAGE, ",\"id\":1", "hello", 5);
+        secure_send(client, MESSAGE, ",\"to\":\"frames\"", "psst", 4);
+        secure_send(client, COMMAND, "", "topic by a secure one", 21);
+    }
+    engine_run();
+    if (lives(talkers[FRAMES]))
+        client_stall(talkers[FRAMES]);
 }
 
 /* Numbered lines, so that their order can be told. */
@@ -76,6 +119,7 @@ static void many_rooms(void)
 
 static void slow_one_stalls(void)
 {
+    binary_ones_talk();
     if (lives(talkers[SLOW]))
         client_stall(talkers[SLOW]);
     speak(0, 30, 20);
@@ -132,13 +176,19 @@ static void all_end(void)
     tell(SPEAKER, "/quit");
     if (lives(talkers[SLOW]))
         client_unstall(talkers[SLOW]);
+    if (lives(talkers[FRAMES])) {
+        frame_disconnect(talkers[FRAMES]);
+        client_unstall(talkers[FRAMES]);
+    }
     engine_wait(2 * SECONDS);
 }
 
 static void conversation(void)
 {
-    for (unsigned who = 0; who < TALKERS; who++)
-        let_in(who);
+    for (unsigned who = 0; who < FRAMES; who++)
+        let_in(who, DIALECT_TEXT);
+    binary_let_in(FRAMES, DIALECT_FRAME);
+    binary_let_in(SECURE, DIALECT_SECURE);
     many_rooms();
     slow_one_stalls();
     busy_one_is_paused();
@@ -153,10 +203,12 @@ static void conversation(void)
  * line on which memory failed is in no room. */
 static void check_order(struct client *client)
 {
-    uint64_t number, next = 0;
+    uint64_t number, seq, next = 0;
     const char *line;
 
     while ((line = client_line(client))) {
+        if (client->dialect != DIALECT_TEXT)
+            line = line_as_text(line, &seq);
         if (line_begins(line, "[lobby] * lagged: # messages", &number)) {
             assert_true(number > 0);
             next += number;
@@ -170,7 +222,7 @@ static void check_order(struct client *client)
 /* A fault that a session is told of can be found in the log by its detail. */
 static void check_fault(struct client *client)
 {
-    static const char error[] = "! internal ";
+    static const char error[] = "internal session=";
     char *at =
         client->out.length > 0
             ? memmem(client->out.data, client->out.length, error, strlen(error))
@@ -180,7 +232,7 @@ static void check_fault(struct client *client)
 
     if (!at)
         return;
-    assert_true(line_begins(at, "! internal session=#", &id));
+    assert_true(line_begins(at, "internal session=#", &id));
     (void)snprintf(logged, sizeof(logged), "error session=%" PRIu64 " ", id);
     assert_true(engine_logged(logged) > 0);
     assert_true(engine_logged("error=internal cause=") > 0);

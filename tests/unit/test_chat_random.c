@@ -3,13 +3,17 @@
  * small windows, and in the midst of some the server stops. A witness that
  * always reads sits in every room; what it sees is each room's order, and from
  * it follows what each member is due: the messages between its coming and its
- * going, each once or counted as missed, and its replies in their order.
+ * going, each once or counted as missed, and its replies in their order. Some
+ * talk by frames: what they are sent is looked at as text, but for the numbers
+ * of messages, which are the witness's too.
  */
 #include "common/chat/internal.h"
 
 #include "tests/unit/support_chat.h"
+#include "tests/unit/support_chat_binary.h"
 #include "tests/unit/support_random.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +63,11 @@ static struct talker talkers[TALKERS_MAX];
 static size_t talker_count;
 static struct client *witness;
 static struct bytes told; /* by message: the room it was said in, then SEEN */
+static struct bytes seqs; /* by message: its number in that room, or 0 */
+static struct bytes acks; /* by message: the number in its ACK, or 0 */
+static uint64_t seen[ROOMS]; /* messages by the witness */
 static uint64_t messages, privates;
-static bool stopping;
+static bool stopping, can_stall;
 static uint64_t failing_seed;
 
 #define SEEN 100
@@ -108,6 +115,12 @@ static uint64_t number_at(const struct bytes *numbers, size_t index)
     return number;
 }
 
+static void set_number(struct bytes *numbers, size_t index, uint64_t number)
+{
+    assert_int_equal(number_at(numbers, index), 0); /* for the first time */
+    memcpy(numbers->data + index * sizeof(number), &number, sizeof(number));
+}
+
 static size_t numbers(const struct bytes *bytes)
 {
     return bytes->length / sizeof(uint64_t);
@@ -123,6 +136,7 @@ static void witness_message(unsigned room, const char *rest)
     assert_true(who < talker_count && id < messages);
     assert_int_equal(told.data[id], room); /* there, and for the first time */
     told.data[id] = SEEN;
+    set_number(&seqs, id, ++seen[room]);
     assert_true(id + 1 > talkers[who].stays[room].last);
     talkers[who].stays[room].last = id + 1;
     for (size_t i = 0; i < talker_count; i++) {
@@ -173,7 +187,8 @@ static void witness_read(void)
 
 /* ---- What a talker is sent ---------------------------------------------- */
 
-static void read_room(struct talker *talker, const char *line)
+/* `seq` is the message's, if it came by a frame. */
+static void read_room(struct talker *talker, const char *line, uint64_t seq)
 {
     const char *rest;
     struct stay *stay = &talker->stays[room_of(line, &rest)];
@@ -185,6 +200,8 @@ static void read_room(struct talker *talker, const char *line)
         assert_true(stay->next <= numbers(&stay->expected));
     } else if (line_begins(rest, "~ M # #", got)) {
         assert_int_equal(got[1], number_at(&stay->expected, stay->next));
+        if (seq > 0)
+            assert_int_equal(seq, number_at(&seqs, got[1]));
         stay->next++;
     } else {
         assert_int_equal(strncmp(rest, "* ", 2), 0);
@@ -234,18 +251,31 @@ static void read_reply(struct talker *talker, const char *line)
         fail_msg("due: \"%s\", got \"%s\"", due.start, line);
 }
 
+static void talker_line(struct talker *talker, const char *line, uint64_t seq)
+{
+    assert_false(talker->failed); /* it would be the last word */
+    if (line[0] == '[')
+        read_room(talker, line, seq);
+    else if (line[0] == '(')
+        read_private(talker, line);
+    else
+        read_reply(talker, line);
+}
+
 static void talker_read(struct talker *talker)
 {
+    struct client *client = talker->client;
     const char *line;
 
-    while ((line = client_line(talker->client))) {
-        assert_false(talker->failed); /* it would be the last word */
-        if (line[0] == '[')
-            read_room(talker, line);
-        else if (line[0] == '(')
-            read_private(talker, line);
-        else
-            read_reply(talker, line);
+    while ((line = client_line(client))) {
+        uint64_t ack[2], seq = 0;
+
+        if (line_begins(line, "ACK # seq=#", ack))
+            set_number(&acks, ack[0] - 1, ack[1]);
+        if (client->dialect == DIALECT_FRAME)
+            line = line_as_text(line, &seq);
+        if (line[0] != '\0')
+            talker_line(talker, line, seq);
     }
 }
 
@@ -267,9 +297,22 @@ static void expect_due(struct talker *talker, const char *start, bool list,
     bytes_append(&talker->due, &due, sizeof(due));
 }
 
+/* `id` is for what is said by a frame and is no command. */
+static void say(struct talker *talker, const char *line, uint64_t id)
+{
+    struct client *client = talker->client;
+
+    if (client->dialect == DIALECT_TEXT)
+        client_send(client, "%s", line);
+    else if (line[0] == '/')
+        frame_command(client, (uint32_t)rng_below(&rng, 9), "%s", line + 1);
+    else
+        frame_message(client, (uint32_t)id, "", "%s", line);
+}
+
 static void ask(struct talker *talker, const char *line, const char *start)
 {
-    client_send(talker->client, "%s", line);
+    say(talker, line, 0);
     expect_due(talker, start, false, false);
 }
 
@@ -288,10 +331,15 @@ static bool current(const struct talker *talker, unsigned *room)
 static void do_speak(struct talker *talker)
 {
     size_t padding = rng_magnitude(&rng, 500);
+    uint64_t none = 0;
+    char line[600];
     unsigned room;
 
-    client_send(talker->client, "M %u %llu %0*d", talker_index(talker),
-                (unsigned long long)messages, (int)padding, 0);
+    (void)snprintf(line, sizeof(line), "M %u %" PRIu64 " %0*d",
+                   talker_index(talker), messages, (int)padding, 0);
+    say(talker, line, rng_below(&rng, 2) * (messages + 1));
+    bytes_append(&seqs, &none, sizeof(none));
+    bytes_append(&acks, &none, sizeof(none));
     if (current(talker, &room)) {
         char where = (char)room;
         uint64_t id = messages;
@@ -344,20 +392,25 @@ static void do_leave(struct talker *talker)
 
 static void do_echo(struct talker *talker)
 {
-    char line[32];
+    char line[40], reply[40];
 
-    (void)snprintf(line, sizeof(line), "/echo E %llu",
-                   (unsigned long long)rng_next(&rng));
-    ask(talker, line, line + strlen("/echo "));
+    (void)snprintf(line, sizeof(line), "/echo E %" PRIu64, rng_next(&rng));
+    (void)snprintf(reply, sizeof(reply), "%s%s",
+                   talker->client->dialect == DIALECT_TEXT ? "" : "* ",
+                   line + strlen("/echo "));
+    ask(talker, line, reply);
 }
 
 static void do_msg(struct talker *talker)
 {
     static const char letters[] = "abc";
 
-    client_send(talker->client, "/msg %c%zu P %u %llu",
-                letters[rng_below(&rng, 3)], rng_below(&rng, talker_count),
-                talker_index(talker), (unsigned long long)++privates);
+    char line[80];
+
+    (void)snprintf(line, sizeof(line), "/msg %c%zu P %u %" PRIu64,
+                   letters[rng_below(&rng, 3)], rng_below(&rng, talker_count),
+                   talker_index(talker), ++privates);
+    say(talker, line, 0);
     expect_due(talker, "* sent to ", false, true);
 }
 
@@ -390,11 +443,11 @@ static void do_list(struct talker *talker)
     unsigned room;
 
     if (rng_below(&rng, 2)) {
-        client_send(talker->client, "/metrics");
+        say(talker, "/metrics", 0);
         expect_due(talker, "* end of metrics", true, false);
         return;
     }
-    client_send(talker->client, "/who");
+    say(talker, "/who", 0);
     if (current(talker, &room))
         expect_due(talker, "* end of who", true, false);
     else
@@ -406,7 +459,7 @@ static void do_quit(struct talker *talker)
     if (rng_below(&rng, 10))
         return;
     ask(talker, "/quit", "* bye");
-    client_send(talker->client, "not heard any more");
+    say(talker, "not heard any more", 0);
     talker->ending = true;
 }
 
@@ -415,6 +468,16 @@ static void do_half_close(struct talker *talker)
     if (rng_below(&rng, 10))
         return;
     client_half_close(talker->client);
+    talker->ending = true;
+}
+
+/* It says goodbye as frames do. */
+static void do_disconnect(struct talker *talker)
+{
+    if (talker->client->dialect == DIALECT_TEXT || rng_below(&rng, 10))
+        return;
+    frame_disconnect(talker->client);
+    say(talker, "not heard any more", 0);
     talker->ending = true;
 }
 
@@ -440,35 +503,49 @@ static void do_link(struct talker *talker)
         break;
     default:
         client->completes_late = rng_below(&rng, 2);
+        client->exact = rng_below(&rng, 2);
         break;
     }
 }
 
 static void (*const doings[])(struct talker *) = {
-    do_speak, do_speak, do_speak, do_speak, do_join,  do_leave,
-    do_echo,  do_msg,   do_nick,  do_topic, do_list,  do_quit,
-    do_link,  do_link,  do_link,  do_echo,  do_speak, do_half_close,
+    do_speak, do_speak, do_speak,      do_speak,      do_join,
+    do_leave, do_echo,  do_msg,        do_nick,       do_topic,
+    do_list,  do_quit,  do_link,       do_link,       do_link,
+    do_echo,  do_speak, do_half_close, do_disconnect,
 };
 
 /* ---- Histories ---------------------------------------------------------- */
 
-static void talker_connect(void)
+/* By frames a talker has a nick when others first see it, else as a guest. */
+static void talker_enter(struct talker *talker)
 {
-    struct talker *talker = &talkers[talker_count];
-    struct client *client = client_connect();
+    struct client *client = talker->client;
     struct slice nick = session_nick(client->session);
+    char own[16];
 
-    talker_count++;
-    talker->client = client;
-    if (stopping) {
-        talker->refused = true;
-        talker->ending = true;
-        return;
+    if (client->dialect == DIALECT_FRAME) {
+        (void)snprintf(own, sizeof(own), "a%u", talker_index(talker));
+        frame_hello(client, own);
+        client->answers = true;
+    } else {
+        memcpy(talker->guest, nick.bytes, nick.length);
     }
-    memcpy(talker->guest, nick.bytes, nick.length);
     talker->places[talker->place_count++] = 0;
     expect_due(talker, "* welcome", false, false);
     do_nick(talker);
+}
+
+static void talker_connect(void)
+{
+    struct talker *talker = &talkers[talker_count];
+
+    talker_count++;
+    talker->client =
+        rng_below(&rng, 2) ? client_connect() : binary_connect(DIALECT_FRAME);
+    talker->refused = talker->ending = stopping;
+    if (!stopping)
+        talker_enter(talker);
 }
 
 static size_t living(void)
@@ -567,6 +644,7 @@ static void history_begin(uint64_t seed)
     config.room_window_bytes = 2000 + rng_magnitude(&rng, 30000);
     config.presence_members_max = 1000;
     config.stall_timeout_ns = rng_below(&rng, 3) * 20 * SECONDS;
+    can_stall = config.stall_timeout_ns > 0;
     config.rate_per_second = rng_below(&rng, 4) ? 0 : 40;
     config.slow_consumer =
         rng_below(&rng, 4) ? SLOW_CONSUMER_LAG : SLOW_CONSUMER_DISCONNECT;
@@ -592,13 +670,30 @@ static void talker_release(struct talker *talker)
     *talker = (struct talker){0};
 }
 
+/* What is acknowledged is in its room, in that place. */
+static void check_acks(void)
+{
+    for (size_t i = 0; i < messages; i++) {
+        uint64_t ack = number_at(&acks, i);
+
+        if (ack > 0)
+            assert_int_equal(ack, number_at(&seqs, i));
+    }
+}
+
 static void history_end(void)
 {
+    if (!can_stall) /* all answer their pings */
+        assert_int_equal(engine_logged("error=timeout"), 0);
     engine_stop();
+    check_acks();
     for (size_t i = 0; i < talker_count; i++)
         talker_release(&talkers[i]);
     talker_count = 0;
     bytes_release(&told);
+    bytes_release(&seqs);
+    bytes_release(&acks);
+    memset(seen, 0, sizeof(seen));
     failing_seed = 0;
 }
 

@@ -16,6 +16,7 @@
 #include "tests/unit/support_alloc.h"
 #include "tests/unit/support_random.h"
 #include "tests/unit/support_text.h"
+#include "vectors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,8 @@ static void read_stream(const unsigned char *stream, size_t length,
 struct feeder {
     struct decoder decoder;
     struct budget budget;
-    struct wire_limits limits;
+    struct wire *wire;
+    size_t line_bytes_max;
     struct outcomes *outcomes;
     bool closed; /* by an error that says so */
 };
@@ -194,9 +196,14 @@ static uint64_t memory_used(struct feeder *feeder)
 static void feeder_init(struct feeder *feeder, size_t line_bytes_max,
                         struct outcomes *outcomes)
 {
+    struct wire_config config = {.line_bytes_max = (uint32_t)line_bytes_max,
+                                 .hash_seed = 1};
+
     budget_init(&feeder->budget, UINT64_MAX);
-    decoder_init(&feeder->decoder, DIALECT_TEXT);
-    feeder->limits.line_bytes_max = (uint32_t)line_bytes_max;
+    feeder->wire = wire_create(&config, &feeder->budget);
+    assert_non_null(feeder->wire);
+    decoder_init(&feeder->decoder, DIALECT_TEXT, NULL);
+    feeder->line_bytes_max = line_bytes_max;
     feeder->outcomes = outcomes;
     feeder->closed = false;
     outcomes->length = 0;
@@ -205,6 +212,7 @@ static void feeder_init(struct feeder *feeder, size_t line_bytes_max,
 static void feeder_release(struct feeder *feeder)
 {
     decoder_release(&feeder->decoder, &feeder->budget);
+    wire_destroy(feeder->wire);
     assert_int_equal(memory_used(feeder), 0);
 }
 
@@ -212,8 +220,7 @@ static void note(struct feeder *feeder, enum wire_outcome outcome,
                  const struct request *request, enum error_code error)
 {
     /* A line of the longest, and the CR that may end it. */
-    assert_true(memory_used(feeder) <=
-                (uint64_t)feeder->limits.line_bytes_max + 1);
+    assert_true(memory_used(feeder) <= (uint64_t)feeder->line_bytes_max + 1);
     if (outcome == WIRE_READY) {
         add_request(feeder->outcomes, request->kind, request->text.bytes,
                     request->text.length);
@@ -235,12 +242,12 @@ static void feed(struct feeder *feeder, const unsigned char *bytes,
     assert_non_null(piece);
     memcpy(piece, bytes, length);
     do {
-        struct request request = {REQUEST_NOTHING, {NULL, 0}};
+        struct request request;
         enum error_code error = ERROR_NONE;
 
-        assert_int_equal(wire_need(&feeder->decoder), 1);
-        outcome = wire_decode(&feeder->decoder, &feeder->budget,
-                              &feeder->limits, &at, &left, &request, &error);
+        assert_true(wire_need(&feeder->decoder) == SIZE_MAX);
+        outcome = wire_decode(feeder->wire, &feeder->decoder, &at, &left,
+                              &request, &error);
         assert_ptr_equal(at, piece + length - left);
         note(feeder, outcome, &request, error);
     } while (outcome != WIRE_PARTIAL && !feeder->closed);
@@ -254,14 +261,13 @@ static void feed(struct feeder *feeder, const unsigned char *bytes,
 
 static void feed_end(struct feeder *feeder)
 {
-    struct request request = {REQUEST_NOTHING, {NULL, 0}};
+    struct request request;
     enum error_code error = ERROR_NONE;
     enum wire_outcome outcome =
-        wire_decode_end(&feeder->decoder, &feeder->limits, &request, &error);
+        wire_decode_end(feeder->wire, &feeder->decoder, &request, &error);
 
     note(feeder, outcome, &request, error);
-    outcome =
-        wire_decode_end(&feeder->decoder, &feeder->limits, &request, &error);
+    outcome = wire_decode_end(feeder->wire, &feeder->decoder, &request, &error);
     assert_int_equal(outcome, WIRE_PARTIAL);
 }
 
@@ -513,6 +519,37 @@ static void test_plain_reader(void **state)
     assert_memory_equal(outcomes.bytes, expected.bytes, expected.length);
 }
 
+/* As tests/vectors/generate.py has them. */
+static void test_golden_vectors(void **state)
+{
+    static const struct {
+        const char *name;
+        enum request_kind kind;
+        const char *text;
+    } requests[] = {
+        {"text_in_message", REQUEST_MESSAGE, "hello"},
+        {"text_in_command", REQUEST_COMMAND, "who"},
+        {"text_in_private", REQUEST_COMMAND, "msg bob hello"},
+    };
+    size_t count = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+        if (strncmp(vectors[i].name, "text_in_", 8) != 0)
+            continue;
+        assert_string_equal(vectors[i].name, requests[count].name);
+        expected.length = 0;
+        add_request(&expected, requests[count].kind, requests[count].text,
+                    strlen(requests[count].text));
+        assert_decoded(vectors[i].bytes, vectors[i].length, 4096,
+                       (struct cuts){vectors[i].length, 1, NULL});
+        assert_decoded(vectors[i].bytes, vectors[i].length, 4096,
+                       (struct cuts){1, 1, NULL});
+        count++;
+    }
+    assert_int_equal(count, sizeof(requests) / sizeof(requests[0]));
+}
+
 static void test_no_stream(void **state)
 {
     const unsigned char *at = NULL;
@@ -523,9 +560,9 @@ static void test_no_stream(void **state)
 
     (void)state;
     feeder_init(&feeder, 4096, &outcomes);
-    assert_int_equal(wire_decode(&feeder.decoder, &feeder.budget,
-                                 &feeder.limits, &at, &left, &request, &error),
-                     WIRE_PARTIAL);
+    assert_int_equal(
+        wire_decode(feeder.wire, &feeder.decoder, &at, &left, &request, &error),
+        WIRE_PARTIAL);
     assert_null(at);
     feed_end(&feeder);
     assert_int_equal(outcomes.length, 0);
@@ -669,10 +706,11 @@ static void test_random_streams(void **state)
 static bool fail_nth_growth(unsigned n)
 {
     struct feeder feeder;
-    unsigned long before = alloc_count();
+    unsigned long before;
     bool reached;
 
     feeder_init(&feeder, 4096, &outcomes);
+    before = alloc_count();
     for (size_t i = 0; i < 3000 && !feeder.closed; i++) {
         const unsigned char byte = 'a', *at = &byte;
         size_t left = 1;
@@ -681,8 +719,8 @@ static bool fail_nth_growth(unsigned n)
         enum wire_outcome outcome;
 
         alloc_fail_at(n - (unsigned)(alloc_count() - before));
-        outcome = wire_decode(&feeder.decoder, &feeder.budget, &feeder.limits,
-                              &at, &left, &request, &error);
+        outcome = wire_decode(feeder.wire, &feeder.decoder, &at, &left,
+                              &request, &error);
         note(&feeder, outcome, &request, error);
     }
     alloc_fail_at(0);
@@ -725,9 +763,9 @@ static void test_end_without_memory(void **state)
     feeder_init(&feeder, 4096, &outcomes);
     feed(&feeder, line, 10);
     feeder.budget.limit_bytes = memory_used(&feeder) + 100;
-    assert_int_equal(wire_decode(&feeder.decoder, &feeder.budget,
-                                 &feeder.limits, &at, &left, &request, &error),
-                     WIRE_INVALID);
+    assert_int_equal(
+        wire_decode(feeder.wire, &feeder.decoder, &at, &left, &request, &error),
+        WIRE_INVALID);
     assert_int_equal(error, ERROR_INTERNAL);
     feeder_release(&feeder);
 }
@@ -741,12 +779,13 @@ static void test_whole_lines_cost_nothing(void **state)
     struct feeder feeder;
     struct request request;
     enum error_code error;
-    unsigned long before = alloc_count();
+    unsigned long before;
 
     (void)state;
     feeder_init(&feeder, 4096, &outcomes);
-    while (wire_decode(&feeder.decoder, &feeder.budget, &feeder.limits, &at,
-                       &left, &request, &error) == WIRE_READY)
+    before = alloc_count();
+    while (wire_decode(feeder.wire, &feeder.decoder, &at, &left, &request,
+                       &error) == WIRE_READY)
         assert_true(request.text.length == 0 ||
                     ((const unsigned char *)request.text.bytes > stream &&
                      (const unsigned char *)request.text.bytes < at) ||
@@ -760,12 +799,13 @@ static void test_whole_lines_cost_nothing(void **state)
 
 static void assert_encoded(const struct event *event, const char *line)
 {
-    size_t size = wire_size(ENCODING_TEXT, event);
+    size_t size = wire_size(NULL, ENCODING_TEXT, NULL, event);
     unsigned char *out = malloc(size);
 
     assert_non_null(out);
     assert_int_equal(size, strlen(line));
-    assert_ptr_equal(wire_encode(ENCODING_TEXT, event, out), out + size);
+    assert_ptr_equal(wire_encode(NULL, ENCODING_TEXT, NULL, event, out),
+                     out + size);
     assert_memory_equal(out, line, size);
     free(out);
 }
@@ -824,6 +864,30 @@ static void test_empty_texts(void **state)
     assert_encoded(&event, "\n");
     event.kind = EVENT_REPLY;
     assert_encoded(&event, "* \n");
+}
+
+/* What is no text is told of. */
+static void test_contents(void **state)
+{
+    struct event event = {.kind = EVENT_MESSAGE,
+                          .room = SLICE("r"),
+                          .nick = SLICE("n"),
+                          .text = SLICE("a\nb"),
+                          .content_type = SLICE("image/png")};
+
+    (void)state;
+    assert_encoded(&event, "[r] n: sent image/png (3 bytes)\n");
+    event.kind = EVENT_PRIVATE;
+    assert_encoded(&event, "(private) n: sent image/png (3 bytes)\n");
+    event.content_type = (struct slice){"text/plain", 4};
+    assert_encoded(&event, "(private) n: sent text (3 bytes)\n");
+    event.text = SLICE("");
+    assert_encoded(&event, "(private) n: sent text (0 bytes)\n");
+    event.text = SLICE("hello");
+    event.content_type = SLICE("TEXT/html");
+    assert_encoded(&event, "(private) n: hello\n");
+    event.content_type = SLICE("text/");
+    assert_encoded(&event, "(private) n: hello\n");
 }
 
 static void test_numbers_missed(void **state)
@@ -902,6 +966,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_reader),
+        cmocka_unit_test(test_golden_vectors),
         cmocka_unit_test(test_no_stream),
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_every_first_byte),
@@ -914,6 +979,7 @@ int main(void)
         cmocka_unit_test(test_whole_lines_cost_nothing),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_empty_texts),
+        cmocka_unit_test(test_contents),
         cmocka_unit_test(test_numbers_missed),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_long_text),

@@ -1,0 +1,291 @@
+/*
+ * Secure messages to a peer or a room: headers by template, in an order that is
+ * always the same; content in the clear or sealed; CRCs; HMAC.
+ *
+ * Names are of letters that JSON takes as they are, so only content types are
+ * escaped. The size of a message is known from its headers without sealing or
+ * signing anything.
+ */
+#include "common/wire/secure.h"
+
+#include "common/base/builder.h"
+#include "common/base/bytes.h"
+#include "common/base/limits.h"
+#include "common/wire/internal.h"
+#include "common/wire/keys.h"
+#include "common/wire/pieces.h"
+
+#include <assert.h>
+#include <libdeflate.h>
+#include <sodium.h>
+
+#define IV_TEXT_BYTES 16
+_Static_assert(sodium_base64_ENCODED_LEN(IV_BYTES,
+                                         sodium_base64_VARIANT_ORIGINAL) ==
+                   IV_TEXT_BYTES + 1,
+               "an iv's base64 has no padding");
+
+/* ---- Headers ------------------------------------------------------------ */
+
+/* A field's name, after what separates it from the one before. */
+static void put_name(struct builder *headers, const char *name)
+{
+    build_string(headers, headers->length == 0 ? "{\"" : ",\"");
+    build_string(headers, name);
+    build_string(headers, "\":");
+}
+
+static void put_number(struct builder *headers, const char *name,
+                       uint64_t number)
+{
+    put_name(headers, name);
+    build_number(headers, number);
+}
+
+static void put_string(struct builder *headers, const char *name,
+                       struct slice value)
+{
+    put_name(headers, name);
+    build_string(headers, "\"");
+    build_slice(headers, value);
+    build_string(headers, "\"");
+}
+
+/* Printable ASCII, which may have a quotation mark or a backslash in it. */
+static void put_content_type(struct builder *headers, struct slice type)
+{
+    put_name(headers, "content_type");
+    build_string(headers, "\"");
+    for (size_t i = 0; i < type.length; i++) {
+        if (type.bytes[i] == '"' || type.bytes[i] == '\\')
+            build_string(headers, "\\");
+        build_slice(headers, (struct slice){type.bytes + i, 1});
+    }
+    build_string(headers, "\"");
+}
+
+static void put_uuid(struct builder *headers, const char *name,
+                     const uint8_t uuid[UUID_BYTES])
+{
+    char text[UUID_TEXT_BYTES];
+
+    uuid_text(uuid, text);
+    put_string(headers, name, (struct slice){text, sizeof(text)});
+}
+
+static void put_message(struct builder *headers, struct slice room,
+                        uint64_t seq, const struct event *event)
+{
+    put_string(headers, "room", room);
+    put_number(headers, "room_seq", seq);
+    put_string(headers, "nick", event->nick);
+    put_number(headers, "time", event->time_us);
+    put_content_type(headers, event_content_type(event));
+}
+
+static void put_notice(struct builder *headers, const struct event *event)
+{
+    static const char *const kinds[] = {
+        NULL, "joined", "left", "nick", "topic", "lagged",
+    };
+
+    put_string(headers, "kind", slice_of(kinds[event_notice_kind(event)]));
+    put_string(headers, "room", event->room);
+    put_string(headers, "nick", event->nick);
+}
+
+static void put_session_init(struct builder *headers, const struct wire *wire)
+{
+    put_uuid(headers, "boot", wire->config.boot);
+    put_number(headers, "heartbeat", wire->config.heartbeat_s);
+    put_number(headers, "max_content", wire->config.message_bytes_max);
+}
+
+static void put_heartbeat(struct builder *headers, const char *kind,
+                          uint64_t stamp)
+{
+    put_string(headers, "kind", slice_of(kind));
+    put_number(headers, "stamp", stamp);
+}
+
+static void put_id(struct builder *headers, const struct event *event)
+{
+    if (event->id != 0)
+        put_number(headers, "id", event->id);
+}
+
+static void put_fields(struct builder *headers, const struct wire *wire,
+                       const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_MESSAGE:
+        put_message(headers, event->room, event->seq, event);
+        break;
+    case EVENT_PRIVATE:
+        put_message(headers, SLICE("@"), 0, event);
+        break;
+    case EVENT_JOINED:
+    case EVENT_LEFT:
+    case EVENT_NICK:
+    case EVENT_TOPIC:
+        put_number(headers, "room_seq", event->seq);
+        put_notice(headers, event);
+        break;
+    case EVENT_LAGGED:
+        put_notice(headers, event);
+        break;
+    case EVENT_REPLY:
+    case EVENT_ECHO:
+    case EVENT_TOPIC_REPLY:
+        put_id(headers, event);
+        put_name(headers, "more");
+        build_string(headers, event->more ? "true" : "false");
+        break;
+    case EVENT_ERROR:
+        put_number(headers, "code", event->code);
+        put_string(headers, "name", slice_of(error_name(event->code)));
+        put_id(headers, event);
+        break;
+    case EVENT_WELCOME:
+        put_string(headers, "nick", event->nick);
+        put_string(headers, "room", event->room);
+        break;
+    case EVENT_SESSION_INIT:
+        put_session_init(headers, wire);
+        break;
+    case EVENT_PING:
+        put_heartbeat(headers, "ping", event->number);
+        break;
+    case EVENT_PONG:
+        put_heartbeat(headers, "pong", event->number);
+        break;
+    case EVENT_ACK:
+        put_number(headers, "id", event->id);
+        put_number(headers, "room_seq", event->seq);
+        break;
+    case EVENT_DISCONNECT:
+        put_number(headers, "code", 0);
+        break;
+    }
+}
+
+/* All but the closing brace, which what seals a message comes before. */
+static void build_headers(struct builder *headers, const struct wire *wire,
+                          const struct wire_peer *to, const struct event *event)
+{
+    if (to) {
+        put_uuid(headers, "session", to->uuid);
+        put_number(headers, "seq", to->seq_out + 1);
+    }
+    put_fields(headers, wire, event);
+}
+
+static void put_seal(struct builder *headers, const uint8_t iv[IV_BYTES])
+{
+    char text[IV_TEXT_BYTES + 1];
+
+    sodium_bin2base64(text, sizeof(text), iv, IV_BYTES,
+                      sodium_base64_VARIANT_ORIGINAL);
+    put_string(headers, "enc", SLICE("A256GCM"));
+    put_string(headers, "iv", (struct slice){text, IV_TEXT_BYTES});
+}
+
+static struct slice finish_headers(struct builder *headers)
+{
+    build_string(headers, "}");
+    assert(headers->length < sizeof(headers->bytes)); /* none was cut */
+    return builder_slice(headers);
+}
+
+/* ---- Messages ----------------------------------------------------------- */
+
+size_t secure_size(const struct wire *wire, const struct wire_peer *to,
+                   const struct event *event)
+{
+    struct builder headers = {0};
+    struct pieces content = {.count = 0};
+
+    build_headers(&headers, wire, to, event);
+    pieces_of_content(&content, event);
+    return SECURE_HEAD_BYTES + finish_headers(&headers).length +
+           pieces_size(&content);
+}
+
+size_t sealed_size(const struct wire *wire, const struct wire_peer *to,
+                   const struct event *event)
+{
+    static const uint8_t any_iv[IV_BYTES];
+    struct builder headers = {0};
+    struct pieces content = {.count = 0};
+
+    build_headers(&headers, wire, to, event);
+    put_seal(&headers, any_iv);
+    pieces_of_content(&content, event);
+    return SECURE_HEAD_BYTES + finish_headers(&headers).length +
+           pieces_size(&content) + SEAL_TAG_BYTES;
+}
+
+/* The headers and the content stand where they go, from `out` + 60 to `end`:
+ * what is before them is made of them. Returns the end. */
+static unsigned char *sign(struct wire *wire, struct wire_peer *to,
+                           const struct event *event, unsigned char *out,
+                           const unsigned char *content, unsigned char *end)
+{
+    unsigned char *headers = out + SECURE_HEAD_BYTES;
+    size_t headers_length = (size_t)(content - headers);
+    size_t content_length = (size_t)(end - content);
+    unsigned char *at = mempcpy(out, SECURE_MAGIC, SECURE_MAGIC_BYTES);
+
+    at = store_u16(at, PROTOCOL_VERSION);
+    at = store_u16(at, event_type(event));
+    at = store_u32(at, (uint32_t)headers_length);
+    at = store_u32(at, libdeflate_crc32(0, headers, headers_length));
+    at = store_u32(at, (uint32_t)content_length);
+    at = store_u32(at, libdeflate_crc32(0, content, content_length));
+    if (to)
+        to->seq_out++;
+    if (!keys_sign(wire->keys, out, SECURE_MAC_AT, headers,
+                   headers_length + content_length, at))
+        return NULL;
+    return end;
+}
+
+unsigned char *secure_encode(struct wire *wire, struct wire_peer *to,
+                             const struct event *event, unsigned char *out)
+{
+    struct builder builder = {0};
+    struct pieces pieces = {.count = 0};
+    struct slice headers;
+    unsigned char *content;
+
+    build_headers(&builder, wire, to, event);
+    headers = finish_headers(&builder);
+    pieces_of_content(&pieces, event);
+    content = mempcpy(out + SECURE_HEAD_BYTES, headers.bytes, headers.length);
+    return sign(wire, to, event, out, content, pieces_write(&pieces, content));
+}
+
+unsigned char *sealed_encode(struct wire *wire, struct wire_peer *to,
+                             const struct event *event, unsigned char *out)
+{
+    struct builder builder = {0};
+    struct pieces pieces = {.count = 0};
+    struct sealing sealing;
+    unsigned char *end;
+    struct slice headers;
+
+    keys_next_iv(wire->keys, sealing.iv);
+    build_headers(&builder, wire, to, event);
+    put_seal(&builder, sealing.iv);
+    headers = finish_headers(&builder);
+    pieces_of_content(&pieces, event);
+    sealing.headers = out + SECURE_HEAD_BYTES;
+    sealing.headers_length = headers.length;
+    sealing.bytes =
+        mempcpy(out + SECURE_HEAD_BYTES, headers.bytes, headers.length);
+    end = pieces_write(&pieces, sealing.bytes);
+    sealing.length = (size_t)(end - sealing.bytes);
+    if (!keys_seal(wire->keys, &sealing, end))
+        return NULL;
+    return sign(wire, to, event, out, sealing.bytes, end + SEAL_TAG_BYTES);
+}
