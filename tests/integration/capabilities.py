@@ -7,25 +7,28 @@ to pass breaks the build until the table says so.
 
 STAGES = {
     1: "stage1-blocking",
+    2: "stage2-framing",
 }
 
 # A test of a dialect that a stage lacks cannot be asked of it, so it is not
 # generated; that the stage refuses such a listener is.
 DIALECTS = {
     1: ("text",),
+    2: ("text", "frame", "secure"),
 }
 ALL_DIALECTS = ("text", "frame", "secure")
 
 # The option that bounds how long a reader may stall.
 STALL_OPTION = {
     1: "--send-timeout",
+    2: "--stall-timeout",
 }
 
 CAPABILITIES = {
     # A member that does not read slows no other.
-    "stalled_reader_harmless": {1: False},
+    "stalled_reader_harmless": {1: False, 2: True},
     # A member too far behind is told how many messages it missed.
-    "lag_is_told": {1: False},
+    "lag_is_told": {1: False, 2: True},
     # A private message to one that does not read is refused, not waited for.
-    "receiver_busy": {1: False},
+    "receiver_busy": {1: False, 2: True},
 }

@@ -1,9 +1,10 @@
-"""A client of the text dialect, written from docs/protocol.md alone.
+"""What clients of all dialects have in common, and the client of the text
+dialect, written from docs/protocol.md alone.
 
 Between what a room says and what is said to one session alone the protocol
 promises no order, so a client keeps them apart: `reply` takes the next line
-that is for it alone, `hear` the next one of a room. `transcript` holds every
-line in the order of arrival.
+that is for it alone, `hear` the next one of a room. `transcript` holds all of
+it in the order of arrival.
 """
 
 import re
@@ -50,13 +51,17 @@ def connect_socket(url, receive_buffer=None, source=None):
     return sock
 
 
-class TextClient:
+class Client:
+    """A connection and what has come over it. A dialect says how bytes become
+    what is filed (`_file_whole`), and what makes a server answer
+    (`provoke`)."""
+
     def __init__(self, url, **socket_options):
         self.socket = connect_socket(url, **socket_options)
         self.nick = None
         self.transcript = []
         self.bytes_in = 0
-        self._begun = b""
+        self._begun = bytearray()
         self._replies = deque()
         self._rooms = defaultdict(deque)
         self._ended = False
@@ -73,10 +78,6 @@ class TextClient:
                 f"the server does not read; {self._received()}"
             ) from None
 
-    def say(self, *lines, seconds=WAIT):
-        """Sends whole lines, in one piece."""
-        self.send("".join(line + "\n" for line in lines).encode(), seconds)
-
     def half_close(self):
         """Ends our side of the stream, as `nc -N` does at end of input."""
         self.socket.shutdown(socket.SHUT_WR)
@@ -90,7 +91,7 @@ class TextClient:
         if self.socket.family == socket.AF_UNIX:
             # A Unix socket resets its peer when it is closed with bytes that
             # nobody read, see unix(7); so have some.
-            self.say("/help")
+            self.provoke()
             self.socket.recv(1, socket.MSG_PEEK)
         else:
             linger = struct.pack("ii", 1, 0)
@@ -119,13 +120,76 @@ class TextClient:
                 heard.append(line)
         return heard
 
+    def unheard(self, room):
+        """What has come of a room and has not been heard."""
+        return [self.hear(room) for _ in range(len(self._rooms[room]))]
+
     def read_to_end(self, seconds=WAIT):
         """Reads until the server ends the stream; returns the transcript."""
         deadline = time.monotonic() + seconds
         while not self._ended:
             self._read("the end of the stream", deadline)
-        assert self._begun == b"", "the stream ends within a line"
+        assert not self._begun, "the stream ends within a message"
         return self.transcript
+
+    def sip(self, size):
+        """Reads once, so many bytes at most."""
+        self._read("anything", time.monotonic() + WAIT, size)
+
+    def expect(self, *lines):
+        """The next lines for this client alone are these."""
+        assert [self.reply() for _ in lines] == list(lines)
+
+    def expect_end(self):
+        """The server says nothing more to this client alone and ends the
+        stream, without a reset. Of a room something may still have come."""
+        self.read_to_end()
+        assert not self._replies, list(self._replies)
+
+    # --- the rest is how bytes are read
+
+    def _take(self, queue, what, seconds):
+        deadline = time.monotonic() + seconds
+        while not queue:
+            assert not self._ended, (
+                f"the stream ended before {what}; {self._received()}"
+            )
+            self._read(what, deadline)
+        return queue.popleft()
+
+    def _read(self, what, deadline, size=65536):
+        """Reads once and files what is now whole."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Expired(f"waited for {what}; {self._received()}")
+        self.socket.settimeout(left)
+        try:
+            data = self.socket.recv(size)
+        except TimeoutError:
+            raise Expired(
+                f"waited for {what}; {self._received()}"
+            ) from None
+        self._ended = data == b""
+        self.bytes_in += len(data)
+        self._begun += data
+        self._file_whole()
+
+    def _received(self):
+        last = [str(item)[:60] for item in self.transcript[-10:]]
+        return (
+            f"{len(self.transcript)} received, the last ones {last}, "
+            f"begun {bytes(self._begun[:60])!r}"
+        )
+
+
+class TextClient(Client):
+    def say(self, *lines, seconds=WAIT):
+        """Sends whole lines, in one piece."""
+        self.send("".join(line + "\n" for line in lines).encode(), seconds)
+
+    def provoke(self):
+        """Makes the server say something."""
+        self.say("/help")
 
     # --- asking
 
@@ -146,10 +210,6 @@ class TextClient:
             lines.append(line)
         return lines
 
-    def expect(self, *lines):
-        """The next lines for this client alone are these."""
-        assert [self.reply() for _ in lines] == list(lines)
-
     def expect_error(self, name):
         """The next line for this client alone is this error; returns it."""
         line = self.reply()
@@ -162,11 +222,6 @@ class TextClient:
         assert welcome, f"not a welcome: {line!r}"
         self.nick = welcome[1]
 
-    def expect_end(self):
-        """The server says nothing more and ends the stream, without a reset."""
-        known = len(self.transcript)
-        assert self.read_to_end()[known:] == []
-
     def become(self, nick):
         assert self.ask(f"/nick {nick}") == f"* you are now {nick}"
         self.nick = nick
@@ -175,32 +230,10 @@ class TextClient:
         line = self.ask(f"/join {room}")
         assert re.fullmatch(r"\* joined \S+ \(\d+ members\)", line), line
 
-    # --- the rest is how lines are read
+    # --- how lines are read
 
-    def _take(self, queue, what, seconds):
-        deadline = time.monotonic() + seconds
-        while not queue:
-            assert not self._ended, (
-                f"the stream ended before {what}; {self._received()}"
-            )
-            self._read(what, deadline)
-        return queue.popleft()
-
-    def _read(self, what, deadline):
-        """Reads once and files the lines that are now whole."""
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise Expired(f"waited for {what}; {self._received()}")
-        self.socket.settimeout(left)
-        try:
-            data = self.socket.recv(65536)
-        except TimeoutError:
-            raise Expired(
-                f"waited for {what}; {self._received()}"
-            ) from None
-        self._ended = data == b""
-        self.bytes_in += len(data)
-        *whole, self._begun = (self._begun + data).split(b"\n")
+    def _file_whole(self):
+        *whole, self._begun = self._begun.split(b"\n")
         for line in whole:
             self._file(line.decode("utf-8"))
 
@@ -211,10 +244,3 @@ class TextClient:
             self._rooms[room_line[1]].append(room_line[2])
         else:
             self._replies.append(line)
-
-    def _received(self):
-        last = [line[:60] for line in self.transcript[-10:]]
-        return (
-            f"{len(self.transcript)} lines received, the last ones {last}, "
-            f"begun {self._begun[:60]!r}"
-        )

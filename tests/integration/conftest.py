@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from capabilities import ALL_DIALECTS, CAPABILITIES, DIALECTS, STAGES
+from secure_client import KEY
 from server import Server
 from timing import SLOW, WAIT
 
@@ -68,6 +69,9 @@ def pytest_generate_tests(metafunc):
         stage
         for stage in selected_stages(metafunc.config)
         if stage in mark_arguments(metafunc, "stages", STAGES)
+        and set(mark_arguments(metafunc, "dialects", ())).issubset(
+            DIALECTS[stage]
+        )
     ]
     if "absent_dialect" in metafunc.fixturenames:
         pairs = [
@@ -189,6 +193,34 @@ def start(launch, url):
 
     def start_server(*options, **how):
         return launch("--listen", url, *options, **how)
+
+    return start_server
+
+
+@pytest.fixture
+def key_file(folder):
+    """The key of the secure listeners, which is that of SecureClient."""
+    path = folder / "key"
+    path.touch(mode=0o600)
+    path.write_bytes(KEY)
+    return path
+
+
+@pytest.fixture
+def start_all(launch, key_file, folder):
+    """Starts a server that listens in each dialect, on free ports or on Unix
+    sockets, with further options."""
+
+    def start_server(*options, family="tcp4", **how):
+        listeners = []
+        for dialect in ALL_DIALECTS:
+            url = {
+                "tcp4": f"{dialect}://127.0.0.1:0",
+                "tcp6": f"{dialect}://[::1]:0",
+                "unix": f"{dialect}+unix://{folder}/{dialect}",
+            }[family]
+            listeners += ["--listen", url]
+        return launch("--key-file", key_file, *listeners, *options, **how)
 
     return start_server
 

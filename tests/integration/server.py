@@ -6,9 +6,21 @@ import signal
 import subprocess
 import threading
 import time
+from functools import partial
 
 from client import WELCOME, TextClient
+from frame_client import FrameClient
+from secure_client import SecureClient
 from timing import WAIT, Expired, until
+
+# What a listener's scheme and a test call a dialect. To a listener, `sealed`
+# is `secure`.
+CLIENTS = {
+    "text": TextClient,
+    "frame": FrameClient,
+    "secure": SecureClient,
+    "sealed": partial(SecureClient, sealed=True),
+}
 
 LOGFMT_FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 SANITIZER = re.compile(
@@ -30,6 +42,10 @@ def parse_event(line):
     return {
         key: value.strip('"') for key, value in LOGFMT_FIELD.findall(text)
     }
+
+
+def dialect_of(url):
+    return re.match(r"\w+", url)[0]
 
 
 class Server:
@@ -63,15 +79,24 @@ class Server:
 
     # --- clients
 
-    def open(self, url=None, **socket_options):
-        """A client that has not read anything yet."""
-        client = TextClient(url or self.urls[0], **socket_options)
+    def url_of(self, dialect):
+        """The first listener of a dialect."""
+        scheme = "secure" if dialect == "sealed" else dialect
+        return next(url for url in self.urls if dialect_of(url) == scheme)
+
+    def open(self, url=None, dialect=None, **socket_options):
+        """A client that has not read anything yet: at a listener, or at the
+        first one of a dialect, or at the first one."""
+        if url is None:
+            url = self.url_of(dialect) if dialect else self.urls[0]
+        make = CLIENTS[dialect or dialect_of(url)]
+        client = make(url, **socket_options)
         self._clients.append(client)
         return client
 
-    def connect(self, url=None, **socket_options):
+    def connect(self, url=None, dialect=None, **socket_options):
         """A client that has been welcomed."""
-        client = self.open(url, **socket_options)
+        client = self.open(url, dialect, **socket_options)
         client.expect_welcome()
         return client
 

@@ -336,7 +336,7 @@ def test_time(server):
 
 def test_ping(server, family):
     """`* pong rtt_us=183`: "the kernel's smoothed round-trip time of this
-    connection, 0 on a Unix socket"."""
+    connection", and "0 where there is none"."""
     line = server.connect().ask("/ping")
     assert re.fullmatch(r"\* pong rtt_us=\d+", line), line
     round_trip_us = int(line.rpartition("=")[2])
@@ -632,8 +632,8 @@ def test_rate_is_a_session_s_own(start):
 
 @pytest.mark.families("unix")
 def test_rate_is_no_silence(start):
-    """`timeout`: "time in which the server itself does not read does not"
-    count: who is delayed is not idle."""
+    """"No deadline on what the peer must send runs while the server itself is
+    not reading from it": who is delayed is not idle."""
     server = start("--rate", "1", "--idle-timeout", "0.5")
     alice = server.connect()
     alice.say(*[f"/echo {n}" for n in range(4)])

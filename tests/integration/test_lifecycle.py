@@ -69,9 +69,9 @@ def test_half_close_at_once(server):
 
 
 def test_quit_comes_last(server):
-    """The rule: "What a session sent before `/quit` or the end of its stream
-    is in its room, and has been sent back to it (or reported as `lagged`),
-    before the server closes"; `* bye`, "then closed"."""
+    """The rule: "What a session sent before `/quit`, DISCONNECT or the end
+    of its stream is in its room, and has been sent back to it (or reported as
+    `lagged`), before the server closes"; `* bye`, "then closed"."""
     alice, bob = server.person("alice", "den", "pub"), server.person("bob")
     bob.join("den")
     alice.say(
@@ -163,7 +163,7 @@ def test_lines_keep_a_session(start):
 
 
 def expect_full(client):
-    """`server-full` "instead of the welcome"; it closes."""
+    """`server-full` "instead of SESSION_INIT or the welcome"; it closes."""
     client.expect_error("server-full")
     client.expect_end()
 

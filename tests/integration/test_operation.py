@@ -136,7 +136,7 @@ GOOD_OPTIONS = [
 def test_check(run, options):
     """`--check`: "start nothing". "Sizes are digits with an optional `KiB` or
     `MiB`; times are seconds, with a fraction if you like"."""
-    done = run("--check", *options)
+    done = run("--check", "--listen", "text://127.0.0.1:0", *options)
     assert done.returncode == 0, done
     assert "event=listening" not in done.stderr
     assert not os.path.exists("/tmp/never-made")

@@ -39,7 +39,7 @@ def test_stalled_reader_keeps_nobody_out(start, stage):
 def test_lag_is_told_truthfully(start, stage):
     """The rule: "When it falls behind by more than the room's window it is
     told how many messages it missed (`lagged`, only if it missed any) and goes
-    on from the oldest message kept. It is never sent part of a message, a
+    on from the oldest message kept", and "is never sent part of a message, a
     message twice, or one out of order"."""
     server = start(*never_cut(stage), "--room-window", "256KiB")
     bob = server.person("bob", "den", **STALLED)

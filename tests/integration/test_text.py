@@ -350,8 +350,8 @@ def test_closing_error_after_the_end(server):
 
 
 def test_nothing_after_a_closing_error_takes_effect(server):
-    """The rule: "After an error that closes, nothing more of what the peer
-    sends takes effect", and the session is gone."""
+    """The rule: "Frames and lines that arrived whole before the faulty one
+    take effect; nothing after it does", and the session is gone."""
     alice, stranger = server.person("alice"), server.connect()
     stranger.send(b"\x00\nhello\n/nick bob\n")
     expect_wrong_protocol(stranger)
