@@ -1,0 +1,11 @@
+/*
+ * What anybody can send to a `frame` listener.
+ */
+#include "tests/fuzz/support_stream.h"
+#include "tests/fuzz/support_wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    stream_check(DIALECT_FRAME, data, size);
+    return 0;
+}
