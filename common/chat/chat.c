@@ -103,12 +103,9 @@ static bool holds_old_bytes(const struct session *session)
 
 /* When memory runs short, those are the first to go, before anybody else
  * notices. */
-static void relieve_memory(struct chat *chat)
+static void close_holders(struct chat *chat)
 {
-    uint64_t limit = chat->config.memory_bytes_max;
-
-    if (chat->segments.detached_bytes == 0 ||
-        chat->budget.used_bytes < limit - limit / 8)
+    if (chat->segments.detached_bytes == 0)
         return;
     for (uint32_t i = 0; i < chat->timers.count; i++) {
         struct session *session = chat->timers.heap[i].session;
@@ -116,6 +113,14 @@ static void relieve_memory(struct chat *chat)
         if (holds_old_bytes(session))
             session_abandon(session, ENDING_NO_MEMORY);
     }
+}
+
+static void relieve_memory(struct chat *chat)
+{
+    if (!memory_is_short(chat))
+        return;
+    close_holders(chat);
+    rooms_shrink(chat);
 }
 
 void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)

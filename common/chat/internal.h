@@ -254,6 +254,15 @@ static inline struct slice room_name(const struct room *room)
     return (struct slice){room->name, room->name_length};
 }
 
+/* Whether rooms have to keep less, so that others find memory for what they
+ * need: what is being received, replies, whoever comes. */
+static inline bool memory_is_short(const struct chat *chat)
+{
+    uint64_t limit = chat->config.memory_bytes_max;
+
+    return chat->budget.used_bytes >= limit - limit / 8;
+}
+
 /* The larger one of a time and the least that it may be. */
 static inline uint64_t at_least(uint64_t ns, uint64_t least_ns)
 {
@@ -399,6 +408,10 @@ bool room_change_topic(struct room *, const struct session *who,
 /* The next member of the room that has news and takes them; NULL once all have
  * been looked at, or SWEEP_MEMBERS_MAX in this turn. */
 struct session *room_sweep(struct chat *, struct room *);
+
+/* Each room drops the oldest of what slow members have not taken yet, again and
+ * again while memory is short and some room has any. */
+void rooms_shrink(struct chat *);
 
 /* Off the ready list: frees the room if nobody reads it any more. */
 void room_settle(struct chat *, struct room *);

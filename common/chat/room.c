@@ -257,6 +257,28 @@ static void lane_put(struct chat *chat, struct room *room,
     room->lanes[encoding] = NULL; /* R2 */
 }
 
+static bool room_shrink(struct chat *chat, struct room *room)
+{
+    bool shrunk = false;
+
+    for (enum encoding e = 0; e < ENCODINGS; e++) {
+        if (room->lanes[e] && lane_shrink(room->lanes[e], &chat->segments))
+            shrunk = true;
+    }
+    return shrunk;
+}
+
+void rooms_shrink(struct chat *chat)
+{
+    bool shrunk = true;
+
+    while (shrunk && memory_is_short(chat)) {
+        shrunk = false;
+        for (struct room *room = chat->rooms; room; room = room->by_name.next)
+            shrunk |= room_shrink(chat, room);
+    }
+}
+
 /* ---- Memberships -------------------------------------------------------- */
 
 static struct membership *membership_create(struct session *session)

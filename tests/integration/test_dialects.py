@@ -11,7 +11,7 @@ import pytest
 import proc
 from binary_client import line_of
 from client import TextClient, is_error
-from stalling import BATCH, LINE
+from stalling import BATCH, LINE, STALLED
 from test_stall import send_until_blocked
 from timing import PATIENCE, SLOW, WAIT, together, until
 from wire_frame import Type
@@ -335,6 +335,20 @@ def test_who_reads_late_gets_all(start):
     said = flood(eve, [], count=100)
     for member in slow:
         assert member.hear_messages("den", len(said)) == said
+
+
+def test_memory_is_the_slow_ones_to_lose(start):
+    """When memory runs short a room keeps less for those who do not read; who
+    waits for each of its messages to come back notices nothing."""
+    server = start(
+        "--heartbeat", "0", "--max-memory", "8MiB", "--room-window", "4MiB"
+    )
+    server.person("slow", "den", dialect="secure", **STALLED)
+    eve = server.person("eve", "den", dialect="secure")
+    for number in range(60):
+        text = str(number).ljust(300_000, "x")
+        eve.send(eve.make_message(text))
+        assert eve.hear_messages("den", 1) == [f"eve: {text}"]
 
 
 # --- nothing is left
