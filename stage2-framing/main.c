@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/stdio.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -197,8 +198,10 @@ int main(int argc, char **argv)
 {
     static struct server server; /* outlives the last thread */
     sigset_t signals;
-    int status;
+    int status = stdio_reserve(); /* first: no socket gets number 2 */
 
+    if (status != 0)
+        return start_failed(status);
     if (options_parse(&server.options, &program, argc, argv, &status) ==
         OPTIONS_EXIT)
         return status;

@@ -318,6 +318,22 @@ static void url_set_port(struct listener *listener)
 }
 
 /*
+ * The socket is new and the length is right, so EINVAL is said of the address:
+ * link-local without a zone, a group's, or IPv4-mapped, which IPV6_V6ONLY rules
+ * out; and ENODEV of a zone that is not there, see ipv6(7), and __inet6_bind in
+ * net/ipv6/af_inet6.c for the others. None of them is an address that this
+ * machine could listen at.
+ */
+static int tcp_bind(const struct listener *listener)
+{
+    const struct sockaddr *address = (const void *)&listener->address;
+
+    if (bind(listener->fd, address, listener->address_length) == 0)
+        return 0;
+    return errno == EINVAL || errno == ENODEV ? -EADDRNOTAVAIL : -errno;
+}
+
+/*
  * SO_REUSEADDR: connections of the server before us in TIME_WAIT do not keep
  * the port, see socket(7). IPV6_V6ONLY: [::] and 0.0.0.0 are two listeners,
  * whatever net.ipv6.bindv6only says, see ipv6(7).
@@ -326,15 +342,16 @@ static int tcp_open(struct listener *listener)
 {
     struct sockaddr *address = (void *)&listener->address;
     const int on = 1;
-    int fd = listener->fd;
+    int fd = listener->fd, result;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         return -errno;
     if (address->sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
         return -errno;
-    if (bind(fd, address, listener->address_length) < 0)
-        return -errno;
+    result = tcp_bind(listener);
+    if (result < 0)
+        return result;
     if (listen(fd, SOMAXCONN) < 0)
         return -errno;
     if (getsockname(fd, address, &listener->address_length) < 0)

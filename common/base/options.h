@@ -3,6 +3,7 @@
  * stage takes its column (docs/operation.md). Parses and checks; starts
  * nothing. A main calls, in this order and before its first thread:
  *
+ *     stdio_reserve()
  *     options_parse(&options, &program, argc, argv, &status)
  *     log_init(options.log_level, options.log_format)
  *     options_listen(&options, &program)

@@ -150,9 +150,9 @@ def sanitized(program):
 def run(program):
     """Runs the program to its end; for starts that are to fail."""
 
-    def run_program(*options):
+    def run_program(*options, wrapper=()):
         return subprocess.run(
-            [program, *options],
+            [*wrapper, program, *options],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -174,14 +174,16 @@ def url(family, folder):
 
 @pytest.fixture
 def launch(program):
-    """Starts the program with just these options; ends it after the test."""
+    """Starts the program with just these options; ends it after the test.
+    One whose log nobody can read is not waited for."""
     with ExitStack() as servers:
 
-        def launch_server(*options, wrapper=(), umask=-1):
+        def launch_server(*options, wrapper=(), umask=-1, logs=True):
             server = Server([*wrapper, program, *options], umask)
             servers.callback(server.print_log)
             servers.callback(server.dismiss)
-            server.wait_event("ready")
+            if logs:
+                server.wait_event("ready")
             return server
 
         yield launch_server

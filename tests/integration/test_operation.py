@@ -15,9 +15,9 @@ import proc
 from capabilities import STALL_OPTION
 from client import WELCOME, is_error
 from stalling import stall
-from timing import SLOW, WAIT, together
+from timing import SLOW, WAIT, together, until
 
-USAGE, UNAVAILABLE, CANNOT_CREATE = 64, 69, 73
+USAGE, UNAVAILABLE, SYSTEM, CANNOT_CREATE = 64, 69, 71, 73
 
 
 def expect_refusal(done, status, *names):
@@ -217,7 +217,17 @@ def test_address_in_use(server, run):
     assert server.connect().ask("/echo on") == "on"
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "192.0.2.1",
+        "[2001:db8::1]",
+        "[fe80::1]",
+        "[fe80::1%2147483647]",
+        "[ff02::1]",
+        "[::ffff:192.0.2.1]",
+    ],
+)
 def test_address_of_another_machine(run, host):
     """The rule: "an address that is not this machine's": 69."""
     done = run("--listen", f"text://{host}:0")
@@ -571,6 +581,53 @@ def test_log_line_form(server):
     form = rb"time=\S+ level=\w+ event=\w+(" + field + rb")*\n"
     for line in server.log:
         assert re.fullmatch(form, line), line
+
+
+def closing(*descriptors):
+    """A wrapper that starts the program with these descriptors closed."""
+    closed = " ".join(f"{fd}>&-" for fd in descriptors)
+    return ["sh", "-c", f'exec "$0" "$@" {closed}']
+
+
+@pytest.mark.families("unix")
+@pytest.mark.parametrize("closed", ["0", "1", "2", "012"])
+def test_closed_standard_descriptors(start, url, closed):
+    """The rule: "Of the descriptors 0, 1 and 2, those that are closed at the
+    start are opened on `/dev/null`, so that no connection gets one of these
+    numbers, and the log with it"."""
+    server = start(wrapper=closing(*closed), logs=False)
+
+    def reached():
+        try:
+            return server.open(url)
+        except OSError:
+            return None
+
+    alice = until(reached, "the server listens")
+    alice.expect_welcome()
+    for fd in closed:
+        assert os.readlink(f"/proc/{server.pid}/fd/{fd}") == "/dev/null"
+    bob = server.person("bob", "den", url=url)
+    cleo = server.person("cleo", "den", url=url)
+    bob.say("/quit")
+    bob.read_to_end()
+    server.signal(signal.SIGTERM)
+    for client in (alice, bob, cleo):
+        transcript = client.read_to_end()
+        assert WELCOME.fullmatch(transcript[0])
+        assert not any("event=" in line for line in transcript)
+        client.close()
+    assert server.wait_exit() == 0
+
+
+@pytest.mark.unsanitized
+def test_closed_standard_descriptors_that_stay_so(run):
+    """What the system refuses at the start: 71. With one descriptor allowed,
+    the first that is closed is opened and the second is not. (A sanitizer
+    wants more of them, and tries for ever.)"""
+    wrapper = [*closing("0", "1"), "prlimit", "--nofile=1:1"]
+    done = run("--listen", "text://127.0.0.1:0", wrapper=wrapper)
+    expect_refusal(done, SYSTEM, "cannot start")
 
 
 def test_log_in_json(start):

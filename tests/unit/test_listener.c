@@ -297,14 +297,24 @@ static void test_tcp_real_port(void **state)
     listener_close(&listener);
 }
 
-/* 192.0.2.1 is nobody's: RFC 5737. */
+/* 192.0.2.1 and 2001:db8::1 are nobody's: RFC 5737, RFC 3849. The others no
+ * machine can have as they stand. */
 static void test_tcp_foreign_address(void **state)
 {
+    static const char *const urls[] = {
+        "text://192.0.2.1:0",
+        "text://[2001:db8::1]:0",
+        "text://[fe80::1]:0", /* of which link? */
+        "text://[fe80::1%2147483647]:0",
+        "text://[ff02::1]:0", /* a group's */
+        "text://[::ffff:192.0.2.1]:0",
+    };
     struct listener listener;
     int before = descriptors_open();
 
     (void)state;
-    assert_int_equal(open_url(&listener, "text://192.0.2.1:0"), 69);
+    for (size_t i = 0; i < ARRAY_LENGTH(urls); i++)
+        assert_int_equal(open_url(&listener, urls[i]), 69);
     assert_int_equal(descriptors_open(), before);
 }
 
