@@ -247,12 +247,10 @@ void lane_skip(struct lane *lane, struct segment_store *store,
 /* The mark of the last whole record of `segment` that ends within `budget`
  * bytes after `from`. */
 static struct mark cut(const struct segment *segment, uint32_t from,
-                       uint64_t budget)
+                       uint32_t budget)
 {
-    uint64_t limit = from + budget;
-    uint32_t offset = limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX;
-
-    return segment_mark(segment, segment_records_within(segment, offset));
+    return segment_mark(segment,
+                        segment_records_within(segment, from + budget));
 }
 
 void lane_take(struct lane *lane, struct segment_store *store,
@@ -260,13 +258,12 @@ void lane_take(struct lane *lane, struct segment_store *store,
 {
     struct segment *segment = segment_at(lane, cursor->position);
     uint32_t from = (uint32_t)(cursor->position - segment->start);
-    uint64_t budget = end - cursor->position;
+    uint64_t due = end - cursor->position;
+    uint32_t budget = due < SPAN_BYTES_MAX ? (uint32_t)due : SPAN_BYTES_MAX;
     struct cursor to;
     struct mark mark;
 
     assert(end > cursor->position && end <= head_position(lane));
-    if (budget > SPAN_BYTES_MAX)
-        budget = SPAN_BYTES_MAX;
     mark = cut(segment, from, budget);
     if (mark.end <= from) /* one record larger than a turn: whole */
         mark = segment_mark(segment, segment_records_within(segment, from) + 1);
