@@ -2,36 +2,101 @@
  * jansson, held to the contract: it neither limits depth to what we allow (and
  * takes stack for each level) nor takes numbers that do not fit a C type,
  * though in a header that nobody reads any value is allowed. So a copy of the
- * text is looked through before it.
+ * text is looked through before it. And its memory is ours, and always enough:
+ * jansson is not safe without.
  */
 #include "common/wire/headers.h"
 
-#include "common/base/limits.h"
-
 #include <assert.h>
 #include <jansson.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 /* Longer digits may overflow 64 bits, and no header has a use for them. */
 #define INTEGER_BYTES_MAX 18
 
-/* jansson takes some failures of malloc for errors of syntax. */
-static _Thread_local bool out_of_memory;
+/* ---- Memory ------------------------------------------------------------- */
 
-static void *json_malloc(size_t size)
+/*
+ * In jansson 2.14, lex_save (src/load.c) overlooks that strbuffer_append_byte
+ * found no memory: the byte is lost. Where it is the quote that ends a string,
+ * lex_scan_string reads and writes on, past its blocks. It is known since 2017
+ * (https://github.com/akheron/jansson/issues/362; pull request 747 would cure
+ * it). So what jansson gets is an arena that cannot run out: nothing is given
+ * back to it, and each parse begins it anew.
+ *
+ * No text costs more than 80 bytes a byte, counted for 64 bits in steps of 16
+ * (src/jansson_private.h and hashtable.h have the structs). What grows doubles,
+ * and all its generations together are less than 4 times what is in it:
+ *
+ *     value   object 80 + 128 (8 buckets), array 48 + 64 (8 places),
+ *             string 32 + its text, number 32, true 0
+ *     entry   in an array 4 * 8, in an object 64 + its key twice + 4 * 16
+ *     token   4 times the longest
+ *
+ * So `{},` costs most, (208 + 32) / 3; `[{}],` is 70, `"a":{},` 50, `[],` 48,
+ * `0,` 32, `"",` 27 and a long key 6 bytes a byte. What a malformed text leaves
+ * open has cost before it has all its bytes, but that is one value a level.
+ */
+#define COST_MAX 80
+
+struct headers {
+    json_t *root; /* in `memory`; NULL: nothing parsed */
+    size_t used;
+    alignas(max_align_t) unsigned char memory[HEADERS_MEMORY_BYTES];
+};
+
+_Static_assert(HEADERS_MEMORY_BYTES / 4 * 3 >= COST_MAX * HEADERS_BYTES_MAX,
+               "jansson cannot run out of memory, whatever the text");
+
+/* What jansson asks for memory does not say for whom. NULL: no parse runs. */
+static _Thread_local struct headers *parsing;
+
+static void *take_memory(size_t size)
 {
-    void *memory = malloc(size);
+    void *memory;
 
-    if (!memory)
-        out_of_memory = true;
+    assert(parsing);
+    assert(size <= sizeof(parsing->memory) - parsing->used);
+    memory = parsing->memory + parsing->used;
+    parsing->used += (size + alignof(max_align_t) - 1) / alignof(max_align_t) *
+                     alignof(max_align_t);
     return memory;
+}
+
+static void keep_memory(void *memory)
+{
+    (void)memory;
 }
 
 void headers_seed(uint64_t seed)
 {
     assert(seed != 0);
     json_object_seed((size_t)seed);
-    json_set_alloc_funcs(json_malloc, free);
+    json_set_alloc_funcs(take_memory, keep_memory);
+}
+
+/* Not cleared: pages that no parse ever reaches cost nothing. */
+struct headers *headers_create(void)
+{
+    struct headers *headers = malloc(sizeof(*headers));
+
+    if (!headers)
+        return NULL;
+    headers->root = NULL;
+    headers->used = 0;
+    return headers;
+}
+
+void headers_destroy(struct headers *headers)
+{
+    free(headers);
+}
+
+size_t headers_bytes(const struct headers *headers)
+{
+    return headers->used;
 }
 
 /* ---- Numbers ------------------------------------------------------------ */
@@ -152,46 +217,29 @@ static bool tame(char *json, size_t length)
 
 /* ---- Parsing ------------------------------------------------------------ */
 
-enum headers_outcome headers_parse(struct slice json, struct headers **headers)
+bool headers_parse(struct headers *headers, struct slice json)
 {
     char tamed[HEADERS_BYTES_MAX];
-    json_t *root;
 
     assert(json.length <= sizeof(tamed));
+    headers->root = NULL;
+    headers->used = 0;
     memcpy(tamed, json.bytes, json.length);
     if (!tame(tamed, json.length))
-        return HEADERS_MALFORMED;
-    out_of_memory = false;
-    root = json_loadb(tamed, json.length,
-                      JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-    if (out_of_memory) {
-        json_decref(root);
-        return HEADERS_NO_MEMORY;
-    }
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return HEADERS_MALFORMED;
-    }
-    *headers = (struct headers *)root;
-    return HEADERS_PARSED;
+        return false;
+    parsing = headers;
+    headers->root = json_loadb(tamed, json.length,
+                               JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    parsing = NULL;
+    return json_is_object(headers->root);
 }
 
 /* ---- Reading ------------------------------------------------------------ */
 
-static json_t *json_of(const struct headers *headers)
-{
-    return (json_t *)(uintptr_t)headers;
-}
-
-void headers_free(struct headers *headers)
-{
-    json_decref(json_of(headers));
-}
-
 enum field headers_string(const struct headers *headers, const char *name,
                           struct slice *value)
 {
-    const json_t *field = json_object_get(json_of(headers), name);
+    const json_t *field = json_object_get(headers->root, name);
 
     if (!field)
         return FIELD_ABSENT;
@@ -205,7 +253,7 @@ enum field headers_string(const struct headers *headers, const char *name,
 enum field headers_number(const struct headers *headers, const char *name,
                           uint64_t *value)
 {
-    const json_t *field = json_object_get(json_of(headers), name);
+    const json_t *field = json_object_get(headers->root, name);
 
     if (!field)
         return FIELD_ABSENT;

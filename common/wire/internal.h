@@ -24,8 +24,9 @@ struct headers;
 struct wire {
     struct wire_config config; /* its key is in `keys` */
     struct budget *budget;
-    struct keys *keys;       /* NULL: no secure dialect */
-    struct headers *headers; /* of the last secure message */
+    /* Both NULL: no secure dialect. */
+    struct keys *keys;
+    struct headers *headers; /* those of the last secure message from a peer */
 };
 
 /* The types of messages, in `frame` and in `secure`. */

@@ -21,8 +21,8 @@
 struct letter {
     const unsigned char *head;
     struct slice headers, content;
-    struct headers *fields; /* the wire's */
-    bool sealed;            /* its `enc` says so */
+    const struct headers *fields; /* the wire's */
+    bool sealed;                  /* its `enc` says so */
     uint8_t iv[IV_BYTES];
 };
 
@@ -103,22 +103,6 @@ static enum error_code check_mac(struct wire *wire, const struct letter *letter)
     return ERROR_NONE;
 }
 
-static enum error_code parse_headers(struct wire *wire, struct letter *letter)
-{
-    headers_free(wire->headers);
-    wire->headers = NULL;
-    switch (headers_parse(letter->headers, &wire->headers)) {
-    case HEADERS_PARSED:
-        letter->fields = wire->headers;
-        return ERROR_NONE;
-    case HEADERS_MALFORMED:
-        return ERROR_BAD_HEADER;
-    case HEADERS_NO_MEMORY:
-        break;
-    }
-    return ERROR_INTERNAL;
-}
-
 static enum error_code check_integrity(struct wire *wire, struct letter *letter)
 {
     enum error_code error;
@@ -127,7 +111,12 @@ static enum error_code check_integrity(struct wire *wire, struct letter *letter)
         !crc_holds(letter, SECURE_CONTENT_CRC_AT, letter->content))
         return ERROR_BAD_CRC;
     error = check_mac(wire, letter);
-    return error != ERROR_NONE ? error : parse_headers(wire, letter);
+    if (error != ERROR_NONE)
+        return error;
+    if (!headers_parse(wire->headers, letter->headers))
+        return ERROR_BAD_HEADER;
+    letter->fields = wire->headers;
+    return ERROR_NONE;
 }
 
 /* ---- Meaning: what each type's headers are ------------------------------ */

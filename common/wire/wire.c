@@ -19,6 +19,15 @@
 
 /* ---- What all peers share ----------------------------------------------- */
 
+void wire_destroy(struct wire *wire)
+{
+    if (!wire)
+        return;
+    headers_destroy(wire->headers);
+    keys_destroy(wire->keys);
+    free(wire);
+}
+
 struct wire *wire_create(const struct wire_config *config,
                          struct budget *budget)
 {
@@ -29,23 +38,15 @@ struct wire *wire_create(const struct wire_config *config,
     wire->config = *config;
     wire->config.key = NULL;
     wire->budget = budget;
-    headers_seed(config->hash_seed);
     if (config->key_length == 0)
         return wire;
+    headers_seed(config->hash_seed);
+    wire->headers = headers_create();
     wire->keys = keys_create(config->key, config->key_length, config->boot);
-    if (wire->keys)
+    if (wire->headers && wire->keys)
         return wire;
-    free(wire);
+    wire_destroy(wire);
     return NULL;
-}
-
-void wire_destroy(struct wire *wire)
-{
-    if (!wire)
-        return;
-    headers_free(wire->headers);
-    keys_destroy(wire->keys);
-    free(wire);
 }
 
 /* ---- What the dialects agree on ----------------------------------------- */

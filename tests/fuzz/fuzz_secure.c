@@ -38,21 +38,16 @@ static struct keys *client_keys(void)
 
 static bool read_iv(struct slice json, uint8_t iv[IV_BYTES])
 {
-    struct headers *headers;
     struct slice text;
     size_t length = 0;
-    bool found;
 
-    if (json.length > HEADERS_BYTES_MAX ||
-        headers_parse(json, &headers) != HEADERS_PARSED)
-        return false;
-    found =
-        headers_string(headers, "iv", &text) == FIELD_THERE &&
-        sodium_base642bin(iv, IV_BYTES, text.bytes, text.length, NULL, &length,
-                          NULL, sodium_base64_VARIANT_ORIGINAL) == 0 &&
-        length == IV_BYTES;
-    headers_free(headers);
-    return found;
+    return json.length <= HEADERS_BYTES_MAX &&
+           headers_parse(fuzz_headers(), json) &&
+           headers_string(fuzz_headers(), "iv", &text) == FIELD_THERE &&
+           sodium_base642bin(iv, IV_BYTES, text.bytes, text.length, NULL,
+                             &length, NULL,
+                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
+           length == IV_BYTES;
 }
 
 /* Where the headers have an iv, all but the last bytes of the content are

@@ -6,6 +6,7 @@
 #define RINGCHAT_FUZZ_SUPPORT_WIRE_H
 
 #include "common/buffer/budget.h"
+#include "common/wire/headers.h"
 #include "common/wire/wire.h"
 
 /* What libFuzzer calls with each input; 0: go on. */
@@ -20,5 +21,8 @@ extern struct budget fuzz_budget;
 
 /* Made by the first call, and there until the process ends. */
 struct wire *fuzz_wire(void);
+
+/* Likewise, for what a target reads itself. */
+struct headers *fuzz_headers(void);
 
 #endif
