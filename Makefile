@@ -15,6 +15,9 @@ ARGS     ?=
 CLIENTS  ?= 1000
 DIALECT  ?=
 SECONDS  ?= 20
+SEEDS    ?=
+SEED     ?=
+JOBS     ?=
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -35,7 +38,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle test exercises fuzz lint clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle test sim sim-faults sim-test coverage exercises fuzz lint clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -76,8 +79,10 @@ HARDENING += $(HARDENING_$(shell uname -m))
 
 MODE_release := -O2 $(HARDENING)
 MODE_debug   := -Og
+# Atomic: threads count together.
+MODE_coverage := -O0 --coverage -fprofile-update=atomic
 ifeq ($(MODE_$(MODE)),)
-$(error MODE is release or debug, not '$(MODE)')
+$(error MODE is release, debug or coverage, not '$(MODE)')
 endif
 
 # The sanitizers intercept the very calls that FORTIFY would replace.
@@ -90,6 +95,7 @@ INCLUDES := -iquote . -D_GNU_SOURCE
 COMPILE   = -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIE \
     $(if $(SANITIZE),$(SANITIZERS),$(MODE_$(MODE))) $(CPPFLAGS) $(CFLAGS)
 LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
+    $(if $(filter coverage,$(MODE)),--coverage) \
     -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen $(LDFLAGS)
 LIBS     := -lsodium -ljansson -ldeflate -lcrypto $(LDLIBS)
 
@@ -142,6 +148,9 @@ $(UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $
 $(UNITS): private LIBS += -lcmocka
 # See tests/unit/support_alloc.h.
 $(UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+$(OUT)/sim: $(call objects,tests/sim/*.c tests/unit/support_random.c) $(LIBRARIES)
+# See tests/sim/alloc.h.
+$(OUT)/sim: private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
 $(OUT)/bench-log: $(OUT)/obj/tests/bench/log.o $(LIBRARIES)
 $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/support*.c) $(LIBRARIES)
 # libFuzzer has the main. What it watches is the code that is tried, not the code
@@ -149,7 +158,7 @@ $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/suppor
 $(FUZZERS): private LINK := $(subst fuzzer-no-link,fuzzer,$(LINK))
 $(call objects,tests/fuzz/*.c): private SANITIZERS := $(subst fuzzer-no-link$(comma),,$(SANITIZERS))
 
-$(PROGRAMS) $(UNITS) $(FUZZERS) $(OUT)/bench-log:
+$(PROGRAMS) $(UNITS) $(FUZZERS) $(OUT)/sim $(OUT)/bench-log:
 	$(call show,LINK $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
@@ -198,6 +207,10 @@ PACKAGES_vectors := python3 python3-cryptography
 PACKAGES_run  := $(COMPILER_$(COMPILER)) $(PACKAGES_build)
 PACKAGES_test := $(PACKAGES_run) $(PACKAGES_vectors) libcmocka-dev \
     netcat-openbsd python3-pytest python3-pytest-timeout python3-pytest-xdist
+PACKAGES_sim  := $(PACKAGES_run)
+PACKAGES_sim-faults := gcc $(PACKAGES_build) $(PACKAGES_vectors) patch
+PACKAGES_sim-test := $(PACKAGES_sim-faults)
+PACKAGES_coverage := $(PACKAGES_run) $(PACKAGES_vectors) gcc gcovr libcmocka-dev
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_idle := $(PACKAGES_test)
@@ -205,13 +218,14 @@ PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
     clang-format clang-tidy cppcheck
 # libFuzzer is in libclang-rt-dev.
 PACKAGES_fuzz := $(COMPILER_clang) $(PACKAGES_build) $(PACKAGES_vectors)
-PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint) $(PACKAGES_fuzz)
+PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint) $(PACKAGES_fuzz) $(PACKAGES_coverage) \
+    $(PACKAGES_sim-test)
 
 # Only what the goals of this run need.
 PACKAGES := $(sort $(foreach goal,$(MAKECMDGOALS),$(PACKAGES_$(goal))))
 
 .PHONY: deps
-deps: ## install with apt-get what build, test, fuzz and lint need and is missing
+deps: ## install with apt-get what is missing of what the targets below need
 	@command -v dpkg-query >/dev/null || { \
 	    echo 'Not Debian: please see to these: $(PACKAGES)'; exit 0; }; \
 	missing=; \
@@ -268,17 +282,19 @@ bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken f
 
 # ---- Testing ----------------------------------------------------------------
 
-# A sub-make per variant: units and servers under AddressSanitizer and
-# UndefinedBehaviorSanitizer, and the servers as they are released. One after
-# another, since the integration tests measure time.
+# A sub-make per variant: units, simulator and servers under AddressSanitizer
+# and UndefinedBehaviorSanitizer, and the servers as they are released. One after
+# another, since the integration tests measure time. Units and simulator have one
+# thread: ThreadSanitizer has nothing to say of them.
 .PHONY: test
 test: deps ## all tests; SANITIZE=thread: under that alone; STAGE=1, K=unix: select
 ifeq ($(SANITIZE),)
 	@$(MAKE) unit SANITIZE=address,undefined
+	$(if $(K),,@$(MAKE) sim SEEDS=2000 SANITIZE=address,undefined)
 	@$(MAKE) integration
 	@$(MAKE) integration SANITIZE=address,undefined
 else
-	@$(MAKE) unit
+	$(if $(filter thread,$(SANITIZE)),,@$(MAKE) unit)
 	@$(MAKE) integration
 endif
 
@@ -311,6 +327,50 @@ exercises: deps ## which exercises of a stage's README are solved (STAGE=1)
 	@$(MAKE) all
 	@$(PYTHON) -m pytest tests/integration/exercise_stage$(STAGE).py -q \
 	    -p no:cacheprovider --tb=line --build-dir=$(OUT) --stage='$(STAGE)'
+
+# ---- Simulating -------------------------------------------------------------
+
+# tests/sim/plan.h says what a history is, tests/sim/model.h what has to hold.
+# The first that fails is shrunk to its smallest form and printed.
+.PHONY: sim
+sim: deps ## made-up histories of the chat for SECONDS=20; SEEDS=1000: the same each time; SEED=7: one
+	@$(MAKE) $(OUT)/sim
+	@$(OUT)/sim $(SIMULATED) $(if $(JOBS),--jobs $(JOBS)) $(ARGS)
+
+SIMULATED := $(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS),--seconds $(SECONDS)))
+
+# Who watches the simulator: it has to find what is wrong with each of the
+# patches in tests/sim/faults, and a seed has to say all that happens. In the
+# default variant, whatever is asked for, and in the sanitized one.
+SIMULATORS := build/$(DEFAULT)/sim build/$(DEFAULT)-address-undefined/sim
+# Not the environment's: some shells have a NAME.
+FAULT      := $(if $(filter command,$(origin NAME)),$(NAME))
+
+.PHONY: sim-faults sim-test
+sim-faults: deps ## whether the simulator finds the faults planted by tests/sim/faults (NAME=cursor: those)
+	@$(MAKE) $(firstword $(SIMULATORS)) MODE=release CC=gcc SANITIZE=
+	@$(PYTHON) tests/sim/try_faults $(FAULT)
+
+sim-test: sim-faults ## that, and that a seed is always the same history
+	@$(MAKE) $(lastword $(SIMULATORS)) MODE=release CC=gcc SANITIZE=address,undefined
+	@$(PYTHON) tests/sim/same_traces $(SIMULATORS)
+
+# In a variant of its own, whatever is asked for.
+.PHONY: coverage coverage-all
+coverage: deps ## how much of the chat unit tests and simulator reach: at least 95 % of its branches
+	@$(MAKE) coverage-all MODE=coverage CC=gcc SANITIZE=
+
+# Of an assert one branch is never taken, and what HASH_FIND and its kin branch
+# on is uthash's: those lines do not count. What is counted adds up from run to
+# run, so what was there before goes first.
+COVERED_MIN := 95
+coverage-all: $(UNITS) $(OUT)/sim
+	$(Q)find $(OUT) -name '*.gcda' -delete
+	$(Q)$(MAKE) unit >$(OUT)/unit.log 2>&1 || { cat $(OUT)/unit.log; exit 1; }
+	$(Q)$(OUT)/sim --seeds 3000 $(if $(JOBS),--jobs $(JOBS))
+	$(Q)gcovr --root . --filter 'common/(buffer|chat)/' --branches \
+	    --exclude-branches-by-pattern '\s*(assert\(|HASH_)' \
+	    --print-summary --fail-under-branch $(COVERED_MIN) $(OUT)/obj
 
 # ---- Fuzzing ----------------------------------------------------------------
 

@@ -1,0 +1,176 @@
+/*
+ * Time-outs: none comes early, none comes late. What the peer has to send in
+ * time is measured by a clock that stands still while the chat does not read
+ * from it.
+ */
+#include "tests/sim/model_internal.h"
+
+#include "common/base/clock.h"
+
+/* A peer that reads at once is told within so many turns. */
+#define OVERDUE_TURNS_MAX 3
+
+static bool is_text(const struct life *life)
+{
+    return life->state->voice.dialect == DIALECT_TEXT;
+}
+
+void deadlines_time(struct life *life)
+{
+    if (!life->paused)
+        life->clock_ns += world.now_ns - life->clocked_ns;
+    life->clocked_ns = world.now_ns;
+}
+
+void deadlines_pause(struct life *life, bool paused)
+{
+    deadlines_time(life);
+    life->paused = paused;
+}
+
+bool is_within(const struct life *life)
+{
+    return life->state->handed > life->whole;
+}
+
+/* ---- Due ---------------------------------------------------------------- */
+
+/* An engine that is held up does not tell the chat of each short wait: what it
+ * does next is early by as much. */
+#define AWAY_NS (200 * 1000 * NS_PER_US)
+
+static bool has_passed(uint64_t since_ns, uint64_t now_ns, uint64_t timeout_ns)
+{
+    if (model.setup->away)
+        now_ns += AWAY_NS;
+    return timeout_ns > 0 && now_ns >= since_ns + timeout_ns;
+}
+
+static bool handshake_is_due(const struct life *life)
+{
+    return !is_text(life) && !life->welcomed &&
+           has_passed(life->opened_ns, world.now_ns,
+                      model.setup->config.handshake_timeout_ns);
+}
+
+static bool silence_is_due(const struct life *life)
+{
+    const struct chat_config *config = &model.setup->config;
+
+    if (is_text(life))
+        return has_passed(life->line_ns, life->clock_ns,
+                          config->idle_timeout_ns);
+    return is_within(life) && has_passed(life->frame_ns - 1, life->clock_ns,
+                                         config->frame_timeout_ns);
+}
+
+/* Of a send that holds up everything, or that is not over for the engine, the
+ * peer has taken nothing for all the chat knows. */
+static bool stall_is_due(const struct life *life)
+{
+    return (life->waited || model.setup->away || model.setup->late) &&
+           has_passed(life->taken_ns, world.now_ns,
+                      model.setup->config.stall_timeout_ns);
+}
+
+/* Time-outs for another reason than pings that go unanswered. */
+static bool is_due(const struct life *life)
+{
+    return handshake_is_due(life) || silence_is_due(life) || stall_is_due(life);
+}
+
+/* ---- Heartbeats --------------------------------------------------------- */
+
+/* When what the peer is hearing had been sent; 0 if that is not known any
+ * more. */
+static uint64_t sent_ns(const struct life *life)
+{
+    uint64_t ns = life->clock_ns;
+
+    for (uint32_t i = life->send_count; i > 0; i--) {
+        const struct sent *sent = &life->sends[(i - 1) % SENDS_MAX];
+
+        if (life->send_count - i == SENDS_MAX)
+            return 0;
+        if (sent->end < life->state->heard)
+            return ns;
+        ns = sent->clock_ns;
+    }
+    return ns;
+}
+
+void deadlines_pinged(struct life *life)
+{
+    life->pings++;
+    life->ping_ns = sent_ns(life);
+}
+
+/* Whether this `timeout` may be for pings: of those it has been sent three, the
+ * last one an interval before. Who answers all at once is not told that. */
+static bool heartbeats_were_due(const struct life *life)
+{
+    uint64_t heartbeat_ns = model.setup->config.heartbeat_ns;
+    bool answers = !life->state->mute && !life->dribbles &&
+                   life->prompt_since <= life->connected;
+
+    return life->welcomed && !answers && life->pings >= 3 &&
+           has_passed(life->ping_ns, sent_ns(life), heartbeat_ns);
+}
+
+/* ---- What has come, and what has gone ------------------------------------ */
+
+/* What was due before this came has had its effect. */
+void deadlines_handed(struct life *life)
+{
+    bool was_within = life->frame_ns != 0;
+    uint64_t whole = life->whole;
+
+    life->was_due |= is_due(life);
+    while (life->pongs_from < life->pongs_to &&
+           life->pongs[life->pongs_from % PINGS_MAX] <= life->state->handed)
+        life->whole = life->pongs[life->pongs_from++ % PINGS_MAX];
+    if (life->handed > 0 && life->ops[life->handed - 1]->end > life->whole)
+        life->whole = life->ops[life->handed - 1]->end;
+    if (life->whole > whole)
+        life->line_ns = life->clock_ns;
+    if (!is_within(life))
+        life->frame_ns = 0;
+    else if (!was_within || life->whole > whole)
+        life->frame_ns = life->clock_ns + 1; /* not 0 */
+}
+
+void deadlines_sent(struct life *life)
+{
+    deadlines_time(life);
+    life->was_due |= is_due(life);
+    life->taken_ns = world.now_ns;
+    life->sends[life->send_count++ % SENDS_MAX] = (struct sent){
+        .end = life->state->down.length,
+        .clock_ns = life->clock_ns,
+    };
+}
+
+void deadlines_check_due(const struct life *life)
+{
+    if (life->was_due || is_due(life) || heartbeats_were_due(life))
+        return;
+    promise_broken("no time-out comes early", "peer %u is told `timeout`",
+                   life->state->index);
+}
+
+/* ---- Kept --------------------------------------------------------------- */
+
+void deadlines_check_kept(struct life *life)
+{
+    bool due = !life->paused && !life->state->eof_handed &&
+               (handshake_is_due(life) || silence_is_due(life));
+
+    if (life->over != OVER_NOT || life->closed || !due || model.setup->away ||
+        model.setup->late || life->prompt_since > life->connected) {
+        life->overdue = 0;
+        return;
+    }
+    if (++life->overdue > OVERDUE_TURNS_MAX)
+        promise_broken("time-outs come", "peer %u is not told `timeout`",
+                       life->state->index);
+}
