@@ -9,7 +9,6 @@
 #include "tests/sim/world.h"
 
 #include <assert.h>
-#include <sanitizer/common_interface_defs.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,9 +18,11 @@
 /* In memory that the parent sees. */
 static struct outcome *watching;
 
-/* Calls us before a sanitizer that has found something ends the process. NULL
- * in a program without. */
-#pragma weak __sanitizer_set_death_callback
+/* Calls us before a sanitizer that has found something ends the process (in
+ * <sanitizer/common_interface_defs.h>, which not every compiler comes with).
+ * NULL in a program without. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+__attribute__((weak)) void __sanitizer_set_death_callback(void (*)(void));
 
 void promise_broken(const char *promise, const char *format, ...)
 {
