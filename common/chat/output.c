@@ -348,7 +348,7 @@ void session_sent(struct session *session, size_t length)
         session->progress_ns = session->chat->now_ns;
     span_advance(&session->span, &session->chat->segments, length);
     set_blocked(session, length < offered);
-    if (session->blocked) {
+    if (session->blocked && session->state != SESSION_ENDED) {
         serve_end(session);
         return;
     }

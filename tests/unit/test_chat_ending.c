@@ -625,6 +625,33 @@ static void test_reasons_in_the_log(void **state)
     engine_stop();
 }
 
+/* What ends while a send is in flight, and is returned in vain meanwhile, is
+ * returned again when that is over, however little of it went. */
+static void test_end_during_a_send(void **state)
+{
+    struct session *session;
+    struct iovec vectors[2];
+
+    (void)state;
+    start();
+    ann->completes_late = true;
+    ann->takes = 10;
+    client_send(ann, "/help");
+    engine_turn();
+    assert_true(ann->flying_count > 0);
+    engine_shutdown();
+    engine.now_ns += DRAIN_NS + SECONDS;
+    chat_tick(engine.chat, engine.now_ns, engine.wall_us);
+    while (chat_next_ready(engine.chat))
+        continue;
+    ann->flying_count = 0;
+    session = ann->session;
+    session_sent(session, ann->landed);
+    assert_ptr_equal(chat_next_ready(engine.chat), session);
+    assert_int_equal(session_pending(session, vectors, 2), SESSION_END);
+    engine_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +668,7 @@ int main(void)
         cmocka_unit_test(test_many_are_refused),
         cmocka_unit_test(test_many_linger),
         cmocka_unit_test(test_reasons_in_the_log),
+        cmocka_unit_test(test_end_during_a_send),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
