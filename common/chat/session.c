@@ -338,10 +338,11 @@ void session_end(struct session *session, enum ending ending)
     session->state = SESSION_ENDING;
     session->ending = ending;
     session->paused = false;
-    session->progress_ns = chat->now_ns;
     session->until_ns = chat->stopping ? chat->stop_by_ns : UINT64_MAX;
-    if (ending == ENDING_ERROR)
+    if (ending == ENDING_ERROR) {
+        session->progress_ns = chat->now_ns; /* it has a second to read why */
         session->until_ns = error_deadline(chat);
+    }
     depart(session);
     timers_advance(&chat->timers, session, session_deadline(session));
     ready_add(session);

@@ -652,6 +652,22 @@ static void test_end_during_a_send(void **state)
     engine_stop();
 }
 
+/* Who takes nothing and quits has not taken anything by that. */
+static void test_quit_gains_no_time(void **state)
+{
+    (void)state;
+    start();
+    client_stall(ann);
+    client_tell(bob, "not read");
+    engine_wait(engine_config().stall_timeout_ns - 2 * SECONDS);
+    client_tell(ann, "/quit");
+    assert_false(ann->closed);
+    engine_wait(2 * SECONDS);
+    assert_true(ann->closed);
+    assert_int_equal(engine_logged("nick=ann reason=quit "), 1);
+    engine_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -669,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_many_linger),
         cmocka_unit_test(test_reasons_in_the_log),
         cmocka_unit_test(test_end_during_a_send),
+        cmocka_unit_test(test_quit_gains_no_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
