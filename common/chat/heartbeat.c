@@ -29,8 +29,8 @@ uint64_t heartbeat_deadline(const struct session *session)
     const struct binary *binary = session->binary;
     uint64_t interval_ns = session->chat->config.heartbeat_ns;
 
-    if (!binary || session->state != SESSION_OPEN || session->paused ||
-        interval_ns == 0 || binary->ping_ahead > 0)
+    if (!binary || session->state != SESSION_OPEN || interval_ns == 0 ||
+        binary->ping_ahead > 0)
         return UINT64_MAX;
     return session->clock_ns + binary->beat_ns + interval_ns;
 }

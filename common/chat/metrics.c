@@ -119,7 +119,7 @@ struct traffic meter_sum(const struct session *session)
 
     if (!meter)
         return sum;
-    for (uint64_t i = 0; i < METER_SECONDS && i <= meter->second; i++) {
+    for (uint64_t i = 0; i <= meter->second; i++) {
         uint64_t second = meter->second - i;
         const struct traffic *traffic = &meter->seconds[second % METER_SECONDS];
 

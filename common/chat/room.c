@@ -250,7 +250,7 @@ static void lane_put(struct chat *chat, struct room *room,
 {
     struct lane *lane = room->lanes[encoding];
 
-    if (!lane || lane->readers > 0)
+    if (lane->readers > 0)
         return;
     lane_release(lane, &chat->segments);
     pool_free(&chat->lanes_pool, lane);

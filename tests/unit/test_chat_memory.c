@@ -375,6 +375,44 @@ static void test_slow_members_lag_first_small_lines(void **state)
     slow_member_lags_first(90, 10000);
 }
 
+#define ROOMS 10
+
+/* ann reads nothing of what bob says in them; there is not memory for all of
+ * it. */
+static void fill_rooms(void)
+{
+    for (unsigned room = 0; room < ROOMS; room++)
+        client_tell(ann, "/join r%u", room);
+    client_stall(ann);
+    client_tell(ann, "/echo not read"); /* it holds no room's bytes */
+    for (unsigned room = 0; room < ROOMS; room++) {
+        client_tell(bob, "/join r%u", room);
+        for (unsigned i = 0; i < 1000; i++)
+            client_tell(bob, "%0900u", i);
+        engine_forget();
+    }
+}
+
+/* The oldest segments fall out of the rooms, one of each, until there is memory
+ * again. */
+static void test_rooms_keep_what_there_is_memory_for(void **state)
+{
+    struct chat_config config = engine_config();
+    uint64_t short_from = 5 * MIB;
+
+    (void)state;
+    config.memory_bytes_max = short_from / 7 * 8;
+    engine_start(&config);
+    ann = client_open("ann");
+    bob = client_open("bob");
+    fill_rooms();
+    assert_int_equal(count_lost(), 0);
+    assert_true(engine.chat->budget.used_bytes < short_from);
+    assert_true(engine.chat->budget.used_bytes >
+                short_from - ROOMS * config.room_window_bytes / 8);
+    engine_stop();
+}
+
 /* One that holds bytes which nobody else needs, and does not take them, is
  * closed before anybody is refused anything. */
 static void test_holder_of_old_bytes_is_closed(void **state)
@@ -477,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_every_budget),
         cmocka_unit_test(test_slow_members_lag_first),
         cmocka_unit_test(test_slow_members_lag_first_small_lines),
+        cmocka_unit_test(test_rooms_keep_what_there_is_memory_for),
         cmocka_unit_test(test_holder_of_old_bytes_is_closed),
         cmocka_unit_test(test_prompt_reader_is_not_closed),
         cmocka_unit_test(test_refused_message_ends_its_sender_alone),

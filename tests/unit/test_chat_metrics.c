@@ -294,6 +294,19 @@ static void test_logged(void **state)
     engine_stop();
 }
 
+static void test_nowhere_to_log(void **state)
+{
+    struct chat_config config = engine_config();
+    struct chat *chat;
+
+    (void)state;
+    config.log = NULL;
+    chat = chat_create(&config);
+    chat_log_metrics(chat);
+    chat_destroy(chat);
+    chat_destroy(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_throughput_slides),
         cmocka_unit_test(test_meters_go),
         cmocka_unit_test(test_logged),
+        cmocka_unit_test(test_nowhere_to_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
