@@ -5,6 +5,7 @@
 #include "tests/sim/alloc.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -26,6 +27,15 @@ void __wrap_free(void *);
 static uint64_t calls_left; /* to the first that fails, that one included */
 static uint64_t failing;    /* those that fail from then on */
 static size_t bytes, blocks;
+
+void alloc_init(void)
+{
+    /* NOLINTBEGIN(concurrency-mt-unsafe): there is one thread */
+    (void)mallopt(M_MMAP_THRESHOLD, INT_MAX);
+    (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    (void)mallopt(M_PERTURB, 0xdd);
+    /* NOLINTEND(concurrency-mt-unsafe) */
+}
 
 void alloc_fail_at(uint64_t n, uint64_t count)
 {

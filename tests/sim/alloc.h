@@ -9,6 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* To be called first. Bytes that are freed change and stay mapped, so that who
+ * still uses them is found by what it does (mallopt(3); sanitizers see to that
+ * by themselves). */
+void alloc_init(void);
+
 /* From the nth call from now on so many fail; 0: none does. */
 void alloc_fail_at(uint64_t n, uint64_t count);
 

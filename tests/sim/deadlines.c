@@ -1,7 +1,7 @@
 /*
  * Time-outs: none comes early, none comes late. What the peer has to send in
  * time is measured by a clock that stands still while the chat does not read
- * from it.
+ * from it. And the rate of what it asks for.
  */
 #include "tests/sim/model_internal.h"
 
@@ -9,6 +9,7 @@
 
 /* A peer that reads at once is told within so many turns. */
 #define OVERDUE_TURNS_MAX 3
+#define PINGS_UNANSWERED_MAX 3
 
 static bool is_text(const struct life *life)
 {
@@ -101,7 +102,11 @@ static uint64_t sent_ns(const struct life *life)
 
 void deadlines_pinged(struct life *life)
 {
-    life->pings++;
+    if (++life->pings > life->ponged + PINGS_UNANSWERED_MAX)
+        promise_broken("time-outs come", "peer %u is pinged on and on",
+                       life->state->index);
+    life->beaten_ns = life->clock_ns;
+    life->overdue = 0;
     life->ping_ns = sent_ns(life);
 }
 
@@ -160,17 +165,77 @@ void deadlines_check_due(const struct life *life)
 
 /* ---- Kept --------------------------------------------------------------- */
 
+/* Who has been sent all there is must be sent a ping when an interval is over,
+ * and be closed when three have gone unanswered for one. */
+static bool ping_is_due(const struct life *life)
+{
+    return life->beaten_ns > 0 && !is_within(life) &&
+           has_passed(life->beaten_ns, life->clock_ns,
+                      model.setup->config.heartbeat_ns);
+}
+
+/* Since when it takes nothing of what there is for it; now if it does. */
+static uint64_t blocked_since(struct life *life)
+{
+    if (!life->state->blocked)
+        life->blocked_ns = 0;
+    else if (life->blocked_ns == 0)
+        life->blocked_ns = world.now_ns;
+    if (life->blocked_ns == 0)
+        return world.now_ns;
+    return life->blocked_ns > life->taken_ns ? life->blocked_ns
+                                             : life->taken_ns;
+}
+
+/* Its socket has been full for so long that it is closed: the error that says
+ * why is given up a second after a turn has seen that. */
+static bool block_is_due(struct life *life)
+{
+    if (!has_passed(blocked_since(life), world.now_ns,
+                    model.setup->config.stall_timeout_ns)) {
+        life->stuck_ns = 0;
+        return false;
+    }
+    if (life->stuck_ns == 0)
+        life->stuck_ns = world.now_ns;
+    return world.now_ns >= life->stuck_ns + NS_PER_SECOND;
+}
+
+/* Who has been told its last word is closed within a second. */
+static bool end_is_due(const struct life *life)
+{
+    return life->over != OVER_NOT &&
+           world.now_ns > life->over_ns + NS_PER_SECOND;
+}
+
 void deadlines_check_kept(struct life *life)
 {
-    bool due = !life->paused && !life->state->eof_handed &&
-               (handshake_is_due(life) || silence_is_due(life));
+    bool prompt = life->prompt_since <= life->connected;
+    bool due =
+        !life->paused && !life->state->eof_handed && prompt &&
+        (handshake_is_due(life) || silence_is_due(life) || ping_is_due(life));
 
-    if (life->over != OVER_NOT || life->closed || !due || model.setup->away ||
-        model.setup->late || life->prompt_since > life->connected) {
+    due = life->over == OVER_NOT ? due : end_is_due(life);
+    due |= block_is_due(life);
+    if (life->closed || !due || model.setup->away || model.setup->late) {
         life->overdue = 0;
         return;
     }
     if (++life->overdue > OVERDUE_TURNS_MAX)
         promise_broken("time-outs come", "peer %u is not told `timeout`",
                        life->state->index);
+}
+
+/* ---- Rate --------------------------------------------------------------- */
+
+/* Twice what a second allows is served at once, then as time passes. */
+void deadlines_served(struct life *life)
+{
+    double rate = model.setup->config.rate_per_second;
+    double seconds = (double)(world.now_ns - life->began_ns) / 1e9;
+
+    life->served_count++;
+    if (rate > 0 && life->served_count > rate * (2 + seconds) + 1)
+        promise_broken("rate", "peer %u is served %u requests in %.3f s",
+                       life->state->index, life->served_count, seconds);
 }

@@ -29,6 +29,7 @@
 #define AWAY_MS_MAX 500
 #define STALL_NS (100 * NS_PER_MS) /* as stage 1's */
 #define PIECES_MAX 32              /* that come in a turn from one peer */
+#define SLOW_TURNS 64              /* that some sends take, about */
 #define READY_MAX 100000           /* sessions that one turn serves */
 
 static struct {
@@ -94,6 +95,8 @@ static uint64_t send_wait(struct rng *rng)
     world_note("    a send takes %llu ms",
                (unsigned long long)(waited_ns / NS_PER_MS));
     world_pass(waited_ns);
+    if (waited_ns >= STALL_NS)
+        model_away(waited_ns);
     return waited_ns;
 }
 
@@ -233,6 +236,7 @@ static bool send_begin(struct peer_state *peer)
     peer->cut = peer->landed < offered || offered == SPAN_BYTES_MAX;
     land(peer, peer->landed);
     if (world.plan->setup.late && !world.calm) {
+        peer->flight_turns = seldom(rng_for(peer), 8) ? SLOW_TURNS : 2;
         flight_begin(peer);
         return false;
     }
@@ -242,13 +246,13 @@ static bool send_begin(struct peer_state *peer)
     return !peer->blocked;
 }
 
-/* A send that began in an earlier turn is over, now or soon. */
+/* A send that began in an earlier turn is over, now or soon. Time may pass
+ * until then. */
 static bool complete(struct peer_state *peer)
 {
-    if (peer->flying_count == 0)
+    if (peer->flying_count == 0 ||
+        (!world.calm && rng_below(rng_for(peer), peer->flight_turns) != 0))
         return false;
-    if (seldom(rng_for(peer), 2))
-        return true;
     flight_end(peer);
     if (peer->session) {
         send_end(peer);
@@ -266,6 +270,9 @@ static void on_shut(struct peer_state *peer)
 {
     if (peer->shut)
         promise_broken("shut once", "peer %u", peer->index);
+    if (session_paused(peer->session))
+        promise_broken("paused", "peer %u: what it sends is not dropped",
+                       peer->index);
     peer->shut = true;
     world_note("    peer %u: the chat ends its stream", peer->index);
 }

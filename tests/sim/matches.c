@@ -90,6 +90,8 @@ static void settle(struct life *life, struct op *op, enum fate fate,
 {
     struct fact *fact = fact_of(op);
 
+    if (has_id(op) && op->say != SAY_HELLO && op->say != SAY_QUIT)
+        deadlines_served(life);
     fact->fate = fate;
     fact->error = error;
     fact->nick = life->nick;
@@ -320,6 +322,47 @@ static enum match match_who(struct life *life, struct op *op,
     return MATCH_MORE;
 }
 
+/* "NAME N members" */
+static bool read_room(struct slice line, unsigned *room, uint64_t *count)
+{
+    const char *space = memchr(line.bytes, ' ', line.length);
+    char rest[32];
+    char *end;
+    size_t length;
+
+    if (!space)
+        return false;
+    *room = room_named(line.bytes, (size_t)(space - line.bytes));
+    length = line.length - (size_t)(space - line.bytes);
+    if (*room == ROOMS_MAX || length >= sizeof(rest))
+        return false;
+    memcpy(rest, space, length);
+    rest[length] = '\0';
+    *count = strtoull(rest, &end, 10);
+    return strcmp(end, " members") == 0;
+}
+
+static enum match match_rooms(struct life *life, struct op *op,
+                              const struct heard *heard)
+{
+    struct listed *listed = &model.listed[model.listed_count];
+    struct fact *fact = fact_of(op);
+    struct slice rest;
+    unsigned room;
+    uint64_t count;
+
+    if (is_reply_exactly(life, op, heard, "end of rooms"))
+        return done(life, op);
+    if (!is_reply(life, op, heard, "room ", &rest) ||
+        !read_room(rest, &room, &count) || fact->listed >> room & 1)
+        wrong(life, op, heard);
+    if (++model.listed_count == LISTED_MAX)
+        promise_broken("simulator", "too much is listed");
+    *listed = (struct listed){op, count, (uint8_t)room};
+    fact->listed |= UINT64_C(1) << room;
+    return MATCH_MORE;
+}
+
 /* Lines that begin so, up to the one that ends so. */
 static enum match match_list(struct life *life, struct op *op,
                              const struct heard *heard, const char *start,
@@ -347,18 +390,13 @@ static void take_nick(struct life *life, uint16_t name, const struct fact *fact)
         holding_begin(life->state->index, name, fact->begun, fact->done);
 }
 
-static bool is_guest(const char *nick)
-{
-    return strncasecmp(nick, "guest-", 6) == 0;
-}
-
 static enum match match_nick(struct life *life, struct op *op,
                              const struct heard *heard)
 {
     uint16_t name = name_of(op->nick, strlen(op->nick));
     struct slice rest;
 
-    if (is_guest(op->nick))
+    if (!may_be_asked(op->nick))
         return refused_for(life, op, heard, ERROR_BAD_NAME);
     if (is_error(life, op, heard, ERROR_NICK_IN_USE) && name != life->nick)
         return refused(life, op, heard);
@@ -377,9 +415,11 @@ static enum match welcomed(struct life *life, struct op *op,
     const struct fact *fact = fact_of(op);
     uint16_t name = name_of(heard->nick.bytes, heard->nick.length);
 
-    if (op->nick[0] != '\0' && name != name_of(op->nick, strlen(op->nick)))
+    if (op->nick[0] != '\0' && (name != name_of(op->nick, strlen(op->nick)) ||
+                                !may_be_asked(op->nick)))
         wrong(life, op, heard);
     life->welcomed = true;
+    life->beaten_ns = life->clock_ns;
     done(life, op);
     if (op->nick[0] == '\0')
         name_claim(name, life->state->index);
@@ -393,10 +433,10 @@ static enum match match_hello(struct life *life, struct op *op,
 {
     if (heard->kind == HEARD_WELCOME)
         return welcomed(life, op, heard);
-    if (is_guest(op->nick))
-        return refused_for(life, op, heard, ERROR_BAD_NAME);
     if (op->nick[0] == '\0')
         wrong(life, op, heard);
+    if (!may_be_asked(op->nick))
+        return refused_for(life, op, heard, ERROR_BAD_NAME);
     return refused_for(life, op, heard, ERROR_NICK_IN_USE);
 }
 
@@ -407,6 +447,8 @@ static enum match match_private(struct life *life, struct op *op,
 {
     struct slice rest;
 
+    if (!is_nick(op->nick))
+        return refused_for(life, op, heard, ERROR_BAD_NAME);
     if (is_error(life, op, heard, ERROR_NO_SUCH_NICK) ||
         is_error(life, op, heard, ERROR_RECEIVER_BUSY))
         return refused(life, op, heard);
@@ -500,7 +542,7 @@ static enum match match_command(struct life *life, struct op *op,
 {
     switch (op->say) {
     case SAY_ROOMS:
-        return match_list(life, op, heard, "room ", "end of rooms");
+        return match_rooms(life, op, heard);
     case SAY_TIME:
         return replied(life, op, heard, "time 20");
     case SAY_PING:

@@ -27,7 +27,7 @@ void model_begin(const struct setup *setup)
     memset(model.name_buckets, 0, sizeof(model.name_buckets));
     model.setup = setup;
     model.op_count = model.name_count = model.stay_count = 0;
-    model.holding_count = model.seen_count = 0;
+    model.holding_count = model.seen_count = model.listed_count = 0;
     model.fresh_from = model.fresh_to = model.turns = 0;
     model.stopped = NEVER;
     model.bytes_before = alloc_bytes();
@@ -71,8 +71,9 @@ void model_connected(const struct peer_state *peer)
     life->connected = world.stamp;
     life->crowd = sessions_at_most();
     life->sure = world.stamp;
-    life->eof_begun = life->eof_done = life->ended = NEVER;
+    life->eof_begun = life->eof_done = life->ended = life->served = NEVER;
     life->clocked_ns = life->opened_ns = life->taken_ns = world.now_ns;
+    life->began_ns = world.now_ns;
     life->prompt_since =
         peer->appetite == UINT64_MAX && peer->capacity >= 4 * KIB ? 0 : NEVER;
     if (peer->end == END_TURNED_AWAY) {
@@ -119,6 +120,7 @@ static void hand_over(struct life *life)
     struct fact *fact = fact_of(op);
 
     fact->begun = world.stamp;
+    fact->begun_us = world.wall_us;
     if (fact->first == 0)
         fact->first = world.stamp;
     life->leaves |= op->say == SAY_LEAVE;
@@ -171,6 +173,7 @@ void model_ponged(const struct peer_state *peer, uint64_t stamp, uint64_t end)
     struct life *life = life_of(peer->index);
 
     (void)stamp;
+    life->ponged = life->pings;
     if (life->pongs_to - life->pongs_from < PINGS_MAX)
         life->pongs[life->pongs_to++ % PINGS_MAX] = end;
 }
@@ -208,6 +211,8 @@ void life_over(struct life *life, enum over over, enum error_code error,
 {
     life->over = over;
     life->error = error;
+    life->served = begun;
+    life->over_ns = world.now_ns;
     life->ended = done;
     life->complete =
         over == OVER_ASKED || (over == OVER_ERROR && error != ERROR_LAGGED);
@@ -273,6 +278,7 @@ static void refused_heard(struct life *life, enum error_code code)
         promise_broken("last words", "peer %u is told `server-full`",
                        life->state->index);
     life->over = OVER_REFUSED;
+    life->over_ns = world.now_ns;
     life->error = code;
     void_rest(life);
 }
@@ -288,7 +294,8 @@ static void shutdown_heard(struct life *life)
     life_over(life, OVER_ERROR, ERROR_SHUTDOWN, model.stopped, model.stopped);
 }
 
-static void closing_heard(struct life *life, enum error_code code)
+static void closing_heard(struct life *life, enum error_code code,
+                          uint32_t heard_id)
 {
     if (!life->greeted &&
         (code == ERROR_SERVER_FULL || code == ERROR_SHUTDOWN)) {
@@ -306,6 +313,9 @@ static void closing_heard(struct life *life, enum error_code code)
         (code == ERROR_INTERNAL && !model.setup->starved))
         promise_broken("last words", "peer %u is told error %d",
                        life->state->index, code);
+    if (heard_id != 0 && code != ERROR_INTERNAL)
+        promise_broken("last words", "peer %u: error %d answers %u",
+                       life->state->index, code, heard_id);
     life_cut(life, OVER_ERROR, code, life->sure);
 }
 
@@ -360,7 +370,7 @@ void model_heard(const struct peer_state *peer, const struct heard *heard)
 
     check_alive(life, heard);
     if (is_closing(heard)) {
-        closing_heard(life, heard->code);
+        closing_heard(life, heard->code, heard->id);
         return;
     }
     if (!life->greeted) {
@@ -404,11 +414,8 @@ static bool may_oversleep(void)
 
 static bool may_miss_last_word(const struct life *life)
 {
-    bool may_stall =
-        model.setup->late && model.setup->config.stall_timeout_ns > 0;
-
-    return model.setup->starved || world.stopping || life->waited ||
-           may_stall || may_oversleep();
+    return model.setup->starved || model.setup->late || world.stopping ||
+           life->waited || may_oversleep();
 }
 
 /* The chat closes without a word after the peer's end of stream, when it has
@@ -459,6 +466,19 @@ void model_time(void)
     }
 }
 
+void model_away(uint64_t ns)
+{
+    for (unsigned i = 0; i < world.peer_count; i++) {
+        struct life *life = life_of(i);
+
+        if (!life->state)
+            continue;
+        life->opened_ns += ns;
+        if (!life->paused)
+            life->clock_ns -= ns;
+    }
+}
+
 void model_stopping(void)
 {
     model.stopped = world.stamp;
@@ -478,7 +498,8 @@ static void note_prompt(struct life *life)
 {
     if (life->state->appetite != UINT64_MAX)
         life->prompt_since = NEVER;
-    life->dribbles |= life->state->dribble != UINT64_MAX;
+    life->dribbles |=
+        life->state->dribble != UINT64_MAX || life->pongs_from < life->pongs_to;
 }
 
 void model_turn_over(void)

@@ -59,6 +59,9 @@ void model_sent(const struct peer_state *, size_t length);
 /* Time passes: from now on it is world.now_ns. */
 void model_time(void);
 
+/* For so long until now the engine has read from nobody, and says so. */
+void model_away(uint64_t ns);
+
 /* chat_shutdown has been called. */
 void model_stopping(void);
 

@@ -17,6 +17,7 @@
 #define STAYS_MAX 16384
 #define HOLDINGS_MAX 16384
 #define SEEN_MAX (1 << 18)
+#define LISTED_MAX (1 << 16)
 #define ROOM_UNKNOWN ROOMS_MAX
 
 /* What came of a request. */
@@ -30,13 +31,15 @@ enum fate {
 struct fact {
     stamp_t first;       /* its first byte was handed over; 0: not yet */
     stamp_t begun, done; /* NEVER: not yet */
+    uint64_t begun_us;   /* the time when it had come whole */
     enum fate fate;
     enum error_code error;
     uint8_t room;        /* messages and topics: the room; ROOM_UNKNOWN */
     uint16_t nick;       /* of its sender then, a name; 0: not known */
     uint16_t shown;      /* of its sender, as it was heard; 0: not yet */
     uint64_t heard_by;   /* a set of peers */
-    uint64_t listed;     /* SAY_WHO: a set of peers; SAY_JOIN: a count */
+    uint64_t listed;     /* SAY_WHO: a set of peers; SAY_JOIN: a count;
+                            SAY_ROOMS: a set of rooms */
     uint32_t others;     /* SAY_WHO: nicks of whom we do not know */
     uint64_t time_us;    /* as it was heard; 0: not yet */
     uint32_t heard_turn; /* when it was first heard */
@@ -84,6 +87,13 @@ struct seen {
     struct op *op; /* messages and topics */
 };
 
+/* A line of /rooms. */
+struct listed {
+    const struct op *op;
+    uint64_t members;
+    uint8_t room;
+};
+
 /* What a peer has seen of a room. */
 struct view {
     uint32_t first_seen, last_seen; /* 0: nothing */
@@ -125,6 +135,8 @@ struct life {
     enum over over;
     enum error_code error;
     stamp_t connected, eof_begun, eof_done, ended;
+    uint64_t over_ns;                   /* the world's, when it was over */
+    stamp_t served;                     /* it surely had its place up to here */
     stamp_t sure;                       /* then it was still served */
     uint16_t nick;                      /* 0: none yet */
     struct stay *places[ROOMS_MAX + 1]; /* in the order of joining */
@@ -140,10 +152,17 @@ struct life {
     uint64_t whole;            /* of its stream: no request ends later */
     uint64_t pongs[PINGS_MAX]; /* where pongs end that are under way: a ring */
     uint32_t pongs_from, pongs_to;
-    uint32_t pings;   /* that it has heard */
-    uint64_t ping_ns; /* when the last one had been sent */
+    uint64_t began_ns;     /* the world's, when it connected */
+    uint32_t served_count; /* of its requests that were served, for the rate */
+    uint32_t pings;        /* that it has heard */
+    uint32_t ponged;       /* of them, up to the last one that it answers */
+    uint64_t ping_ns;      /* when the last one had been sent */
+    uint64_t beaten_ns;    /* it heard one or was welcomed; 0: not yet */
+    uint64_t blocked_ns;   /* when a turn saw first that it is; 0: it is not */
+    uint64_t stuck_ns; /* when a turn saw that it takes nothing; 0: it does */
     uint32_t send_count;
     uint64_t opened_ns, taken_ns; /* the world's: it took bytes last */
+    bool parts;                   /* it has asked for, or made, its end */
     bool waits;                   /* it took less than it was offered */
     bool waited;                  /* it did once */
     bool dribbles;                /* its stream comes slowly, or did once */
@@ -172,6 +191,8 @@ struct model {
     uint32_t holding_count;
     struct seen seen[SEEN_MAX];
     uint32_t seen_count;
+    struct listed listed[LISTED_MAX];
+    uint32_t listed_count;
     struct view views[PEERS_MAX][ROOMS_MAX];
     struct life lives[PEERS_MAX];
     stamp_t stopped; /* when chat_shutdown was called */
@@ -234,6 +255,9 @@ void deadlines_handed(struct life *);
 void deadlines_sent(struct life *);
 void deadlines_pinged(struct life *);
 
+/* One of its messages or commands is answered. */
+void deadlines_served(struct life *);
+
 /* It is told `timeout`: that must be due. */
 void deadlines_check_due(const struct life *);
 
@@ -274,6 +298,10 @@ uint16_t name_of(const char *text, size_t length);
 /* The nick is the peer's alone. */
 void name_claim(uint16_t name, unsigned peer);
 
+/* Whether it is a nick at all, and one that somebody may ask for. */
+bool is_nick(const char *);
+bool may_be_asked(const char *);
+
 struct stay *stay_begin(unsigned peer, unsigned room, stamp_t begun,
                         stamp_t done);
 struct holding *holding_begin(unsigned peer, uint16_t name, stamp_t begun,
@@ -301,7 +329,7 @@ struct op *position_root(struct op *, int64_t *place);
 
 /* Where the stays of one peer in one room begin and end. */
 struct stays {
-    const struct interval *all[64];
+    const struct interval *all[256];
     unsigned count;
 };
 
@@ -314,6 +342,8 @@ bool were_possibly(const struct stays *, stamp_t begun, stamp_t done);
 /* The answers to /join and /who. */
 void check_joined(const struct op *);
 void check_who(const struct op *);
+void check_listed(const struct listed *);
+void check_rooms(const struct op *);
 
 /* What the peer saw of who came and went. */
 void check_presence(unsigned peer, unsigned room);

@@ -64,9 +64,9 @@ enum say {
     SAYS,
 };
 
-/* Nicks: one that is the peer's alone, one that others want too, or (hello) a
- * guest's. */
-enum naming { NAMING_OWN, NAMING_CONTESTED, NAMING_GUEST };
+/* Nicks: one that is the peer's alone, one that others want too, (hello) a
+ * guest's, or one that nobody may have. */
+enum naming { NAMING_OWN, NAMING_CONTESTED, NAMING_GUEST, NAMING_BAD };
 
 struct op {
     uint32_t number;

@@ -98,14 +98,38 @@ static bool is_message(const struct op *op)
 
 static void nick_contested(char nick[32], struct rng rng)
 {
-    static const char *const nicks[] = {"ann", "bob", "cat", "Dan"};
+    static const char *const nicks[] = {
+        "ann",
+        "b",
+        "guest-12g4",
+        "_xyz_xyz_xyz_xyz_xyz-234",
+    };
     uint64_t letters = rng_next(&rng);
-    const char *from = nicks[letters >> 8 & 3];
+    const char *from = nicks[letters >> 32 & 3];
+    size_t i = 0;
 
-    for (size_t i = 0; i < 3; i++, letters >>= 1)
+    for (; from[i] != '\0'; i++, letters >>= 1)
         nick[i] =
             (char)(letters & 1 ? toupper((unsigned char)from[i]) : from[i]);
-    nick[3] = '\0';
+    nick[i] = '\0';
+}
+
+/* The last one is too long, and no hello that has it is read. */
+static void nick_bad(struct op *op, struct rng rng)
+{
+    static const char *const nicks[] = {
+        "1x",
+        "-x",
+        "n.x",
+        "guest-12ab",
+        "Guest-12aB",
+        "GUEST-12345678",
+        "abcdefghijklmnopqrstuvwxy",
+    };
+    size_t count = op->say == SAY_HELLO ? 6 : 7;
+
+    (void)snprintf(op->nick, sizeof(op->nick), "%s",
+                   nicks[rng_below(&rng, count)]);
 }
 
 /* The nick that a hello or /nick asks for. */
@@ -121,15 +145,18 @@ static void nick_wanted(struct op *op, const struct step *step)
         nick_contested(op->nick, rng_of(step->salt, op->peer));
         break;
     case NAMING_GUEST:
-        (void)snprintf(op->nick, sizeof(op->nick), "%s",
-                       op->say == SAY_HELLO ? "" : "guest-12ab");
+        op->nick[0] = '\0';
+        break;
+    case NAMING_BAD:
+        nick_bad(op, rng_of(step->salt, op->peer));
         break;
     }
 }
 
 static void nick_fill(struct op *op, const struct step *step)
 {
-    if (op->say == SAY_HELLO || op->say == SAY_NICK)
+    if (op->say == SAY_HELLO || op->say == SAY_NICK ||
+        (op->say == SAY_PRIVATE && step->naming == NAMING_BAD))
         nick_wanted(op, step);
     else if (op->say == SAY_PRIVATE)
         (void)snprintf(op->nick, sizeof(op->nick), "%s",
@@ -198,6 +225,18 @@ void peer_say(struct peer_state *peer, const struct step *step)
         say(peer, step, step->number, word);
     else
         say_binary(peer, step, word);
+}
+
+void peer_half_close(struct peer_state *peer, const struct step *step)
+{
+    struct bytes *up = &peer->up;
+    uint64_t from = up->length > 1 ? up->length - 2 : 0;
+
+    if (!peer->half_closed && peer->connected && step->salt % 2 &&
+        peer->voice.dialect == DIALECT_TEXT && from >= peer->handed &&
+        from + 2 == up->length && *bytes_at(up, from) != '\r')
+        up->length--;
+    peer->half_closed = true;
 }
 
 /* ---- Hearing ------------------------------------------------------------- */

@@ -16,6 +16,9 @@ struct rng rng_of(uint64_t salt, unsigned index);
  * has to say that first. Nothing, if the peer cannot speak (any more). */
 void peer_say(struct peer_state *, const struct step *);
 
+/* It ends its stream; the last line may go without its end. */
+void peer_half_close(struct peer_state *, const struct step *);
+
 /* Reads what the peer has appetite for, and answers pings. Whether it did
  * anything. */
 bool peer_read(struct peer_state *, struct rng *);

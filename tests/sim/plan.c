@@ -356,18 +356,20 @@ static uint64_t draw_text_size(struct draw *draw, uint64_t max)
     }
 }
 
-static uint32_t draw_length(struct draw *draw, unsigned peer)
+/* Only so much is heard in all. */
+static uint32_t draw_length(struct draw *draw, const struct step *step)
 {
-    uint64_t max = text_max(draw, peer);
+    uint64_t max = text_max(draw, step->peer);
     uint64_t length = draw_text_size(draw, max);
+    unsigned hearers = step->say == SAY_ECHO ? 1 : draw->peers;
 
     if (length > max)
         length = max;
     if (length < OP_TEXT_MIN)
         length = OP_TEXT_MIN;
-    if (length * draw->peers > draw->text_budget)
+    if (length * hearers > draw->text_budget)
         return OP_TEXT_MIN;
-    draw->text_budget -= length * draw->peers;
+    draw->text_budget -= length * hearers;
     return (uint32_t)length;
 }
 
@@ -399,8 +401,10 @@ static void draw_say(struct draw *draw)
     step->as_message = one_in(draw, 2);
     step->naming =
         draw->contested && one_in(draw, 2) ? NAMING_CONTESTED : NAMING_OWN;
+    if (one_in(draw, 16))
+        step->naming = NAMING_BAD;
     step->id = draw_id(draw, step);
-    step->length = draw_length(draw, step->peer);
+    step->length = draw_length(draw, step);
     if (step->say >= SAY_QUIT)
         go(draw, step->peer);
 }
@@ -414,6 +418,8 @@ static void draw_hello(struct draw *draw, unsigned peer)
     step->naming = one_in(draw, 3) ? NAMING_GUEST : NAMING_OWN;
     if (draw->contested && one_in(draw, 2))
         step->naming = NAMING_CONTESTED;
+    if (draw->strangers && one_in(draw, 8))
+        step->naming = NAMING_BAD;
 }
 
 /* A secure peer has to be told its session first; what a frame peer says may

@@ -35,7 +35,7 @@ static const char *bytes_print(uint64_t bytes, char shown[32])
 
 static void say_print(const struct step *step, char *line, size_t space)
 {
-    static const char *const namings[] = {"own", "contested", "guest"};
+    static const char *const namings[] = {"own", "contested", "guest", "bad"};
 
     snprintf(line, space,
              "p%u says %s room=%u%s to=p%u nick=%s id=%" PRIu32

@@ -97,6 +97,35 @@ void check_who(const struct op *op)
                        op->number, room_name_of(fact->room));
 }
 
+void check_listed(const struct listed *listed)
+{
+    const struct fact *fact = fact_of(listed->op);
+    uint64_t surely, possibly;
+
+    members_between(listed->room, fact->begun, fact->done, &surely, &possibly);
+    if (listed->members < members(surely) ||
+        listed->members > members(possibly) || listed->members == 0)
+        promise_broken("members",
+                       "#%u lists %s with %" PRIu64
+                       " members; they are %u to %u",
+                       listed->op->number, room_name_of(listed->room),
+                       listed->members, members(surely), members(possibly));
+}
+
+/* It lists each room that surely had a member. */
+void check_rooms(const struct op *op)
+{
+    const struct fact *fact = fact_of(op);
+    uint64_t surely, possibly;
+
+    for (unsigned room = 0; room < model.setup->rooms; room++) {
+        members_between(room, fact->begun, fact->done, &surely, &possibly);
+        if (surely && !(fact->listed >> room & 1))
+            promise_broken("members", "#%u does not list %s", op->number,
+                           room_name_of(room));
+    }
+}
+
 /* ---- Presence ----------------------------------------------------------- */
 
 enum told { TOLD_NO, TOLD_MAYBE, TOLD_YES };

@@ -27,12 +27,14 @@ static unsigned name_bucket(const char *text)
 }
 
 /* "n12_345" is peer 12's alone; the few others are anybody's, but for guests'
- * that are claimed. */
+ * that are claimed: one of zeros is given again and again. */
 static uint8_t name_owner(const char *text)
 {
     if (text[0] == 'n' && isdigit((unsigned char)text[1]))
         return (uint8_t)strtoul(text + 1, NULL, 10);
-    return strncmp(text, "guest-", 6) == 0 ? NAME_UNKNOWN : NAME_CONTESTED;
+    if (strncmp(text, "guest-", 6) != 0 || text[6 + strspn(text + 6, "0")] == 0)
+        return NAME_CONTESTED;
+    return NAME_UNKNOWN;
 }
 
 static uint16_t name_add(const char *text, unsigned bucket)
@@ -80,11 +82,37 @@ void name_claim(uint16_t name, unsigned peer)
 {
     struct name *claimed = &model.names[name];
 
-    if (claimed->peer != NAME_UNKNOWN && claimed->peer != peer &&
-        claimed->peer != NAME_CONTESTED)
-        claimed->peer = NAME_CONTESTED; /* given again later */
-    else
+    if (claimed->peer == NAME_UNKNOWN)
         claimed->peer = (uint8_t)peer;
+    else if (claimed->peer != peer)
+        claimed->peer = NAME_CONTESTED; /* given again later */
+}
+
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+
+bool is_nick(const char *nick)
+{
+    size_t length = strspn(nick, LETTERS DIGITS "_-");
+
+    return length > 0 && length <= 24 && nick[length] == '\0' &&
+           strchr(DIGITS "-", nick[0]) == NULL;
+}
+
+/* `guest-` and 4 to 8 hex digits: only given. */
+static bool is_guest(const char *nick)
+{
+    size_t digits;
+
+    if (strncasecmp(nick, "guest-", 6) != 0)
+        return false;
+    digits = strspn(nick + 6, "0123456789abcdefABCDEF");
+    return digits >= 4 && digits <= 8 && nick[6 + digits] == '\0';
+}
+
+bool may_be_asked(const char *nick)
+{
+    return is_nick(nick) && !is_guest(nick);
 }
 
 struct holding *holding_begin(unsigned peer, uint16_t name, stamp_t begun,
@@ -263,6 +291,8 @@ static void check_time(const struct op *op, const struct heard *heard)
         promise_broken("one time", "m%u has two times", op->number);
     if (heard->time_us > world.wall_us)
         promise_broken("one time", "m%u is from the future", op->number);
+    if (heard->time_us < fact->begun_us)
+        promise_broken("one time", "m%u is from the past", op->number);
     fact->time_us = heard->time_us;
 }
 

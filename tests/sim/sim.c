@@ -13,6 +13,7 @@
  *
  * Exits with 0, with 1 if a promise is broken, with 64 (EX_USAGE).
  */
+#include "tests/sim/alloc.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/run.h"
 
@@ -265,6 +266,7 @@ int main(int argc, char **argv)
 {
     struct task task = parse(argc, argv);
 
+    alloc_init();
     switch (task.command) {
     case COMMAND_SEEDS:
     case COMMAND_FIND_ONLY:

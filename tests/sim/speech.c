@@ -173,6 +173,13 @@ static const struct command_form command_forms[SAYS] = {
     [SAY_TOO_LARGE] = {.word = "echo damaged"},
 };
 
+/* Too few arguments, or too many. */
+#define MISUSES 8
+static const char *const misuses[MISUSES] = {
+    "join", "join a b", "nick",    "nick a b",
+    "echo", "msg x",    "who x y", "time x",
+};
+
 size_t command_line(const struct op *op, char line[SPEECH_BYTES_MAX])
 {
     const struct command_form *form = &command_forms[op->say];
@@ -180,7 +187,8 @@ size_t command_line(const struct op *op, char line[SPEECH_BYTES_MAX])
     char *at;
 
     assert(form->word && op->length < SPEECH_BYTES_MAX / 2);
-    at = stpcpy(line, form->word);
+    at = stpcpy(line, op->say == SAY_USAGE ? misuses[op->number % MISUSES]
+                                           : form->word);
     if (form->nick && follows)
         at = stpcpy(stpcpy(at, " "), op->nick);
     if (form->room && follows) {

@@ -9,6 +9,8 @@
  */
 #include "tests/sim/model_internal.h"
 
+#include "common/base/limits.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +196,75 @@ static void check_counts(unsigned peer, unsigned room, bool complete,
                        room_name_of(room));
 }
 
+/* The message behind all others of the room; NULL if that is not certain. */
+static const struct op *newest_of(unsigned room)
+{
+    const struct op *newest = NULL;
+    stamp_t done = 0;
+
+    for (uint32_t i = 0; i < model.op_count; i++) {
+        const struct op *op = &model.ops[i];
+        const struct fact *fact = fact_of(op);
+
+        if (!may_concern(op, room))
+            continue;
+        if (!newest || fact->begun > fact_of(newest)->begun) {
+            done = newest && fact_of(newest)->done > done
+                       ? fact_of(newest)->done
+                       : done;
+            newest = op;
+        } else if (fact->done > done) {
+            done = fact->done;
+        }
+    }
+    return newest && done < fact_of(newest)->begun &&
+                   (fact_of(newest)->fate == FATE_DONE ||
+                    fact_of(newest)->heard_by != 0)
+               ? newest
+               : NULL;
+}
+
+/* A coming, and a going if there was one. */
+static uint64_t notices_since(const struct interval *time, stamp_t begun)
+{
+    bool came = time->in_done >= begun;
+    bool went = time->out_done >= begun && time->out_done != NEVER;
+
+    return OVERHEAD_BYTES_MAX * ((uint64_t)came + went);
+}
+
+/* At most so many bytes of notices stand behind it. */
+static uint64_t noticed_behind(const struct op *newest)
+{
+    stamp_t begun = fact_of(newest)->begun;
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < model.stay_count; i++)
+        bytes += notices_since(&model.stays[i].time, begun);
+    for (uint32_t i = 0; i < model.holding_count; i++)
+        bytes += notices_since(&model.holdings[i].time, begun);
+    for (uint32_t i = 0; i < model.op_count; i++) {
+        if (model.ops[i].say == SAY_TOPIC && model.facts[i].done >= begun)
+            bytes += model.ops[i].length + OVERHEAD_BYTES_MAX;
+    }
+    return bytes;
+}
+
+/* The newest message is kept, whatever its size, until notices of a window's
+ * length have followed it: no member misses that one. */
+static void check_newest(unsigned peer, unsigned room)
+{
+    const struct op *newest = newest_of(room);
+    struct stays stays = stays_of(peer, room);
+
+    if (!newest || fact_of(newest)->heard_by >> peer & 1 ||
+        !were_surely(&stays, fact_of(newest)->begun, fact_of(newest)->done) ||
+        noticed_behind(newest) >= model.setup->config.room_window_bytes)
+        return;
+    promise_broken("newest kept", "peer %u misses m%u, the last one of %s",
+                   peer, newest->number, room_name_of(room));
+}
+
 static void check_member(unsigned peer, unsigned room, bool complete)
 {
     struct stays stays = stays_of(peer, room);
@@ -212,6 +283,8 @@ static void check_member(unsigned peer, unsigned room, bool complete)
             count_unheard(op, peer, &stays, &unheard);
     }
     check_counts(peer, room, complete, &unheard);
+    if (complete)
+        check_newest(peer, room);
 }
 
 static void check_members(unsigned peer, bool complete)
@@ -254,6 +327,23 @@ static void check_nick(const struct op *op)
                        op->number, op->nick);
 }
 
+/* Nobody is given a nick while another has it. */
+static void check_holding(const struct holding *holding)
+{
+    const struct fact given = {
+        .begun = holding->time.in_begun,
+        .done = holding->time.in_done,
+    };
+    bool surely, possibly;
+
+    if (given.done == NEVER)
+        return;
+    held_between(holding->name, holding->peer, &given, &surely, &possibly);
+    if (surely)
+        promise_broken("nicks", "peer %u is given the nick %s, another's",
+                       holding->peer, model.names[holding->name].text);
+}
+
 /* Those who may have had the nick have all read to their end, and not this. */
 static bool is_lost(const struct op *op, uint16_t name)
 {
@@ -283,6 +373,19 @@ static bool may_be_for(uint16_t name, const struct fact *fact)
     return false;
 }
 
+/* That a reply, with all its lines, takes at most besides what was said. */
+#define REPLY_BYTES_MAX (4 * KIB)
+
+/* More than all that was ever asked for and said in private. */
+static uint64_t unread_at_most(void)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < model.op_count; i++)
+        bytes += model.ops[i].length + REPLY_BYTES_MAX;
+    return bytes;
+}
+
 static void check_private(const struct op *op)
 {
     const struct fact *fact = fact_of(op);
@@ -301,6 +404,9 @@ static void check_private(const struct op *op)
     if (fact->error == ERROR_NO_SUCH_NICK && surely)
         promise_broken("private", "p%u finds nobody, and %s is there",
                        op->number, op->nick);
+    if (fact->error == ERROR_RECEIVER_BUSY &&
+        unread_at_most() < PRIVATE_UNREAD_MAX)
+        promise_broken("private", "p%u finds %s busy", op->number, op->nick);
     if (fact->fate == FATE_DONE && fact->heard_by == 0 && is_lost(op, name))
         promise_broken("private", "p%u is not heard by %s", op->number,
                        op->nick);
@@ -318,6 +424,33 @@ static void check_shown(const struct op *op)
                        model.names[fact->shown].text);
 }
 
+/* ---- Places ------------------------------------------------------------- */
+
+/* Those that surely had a place when the peer came, it included: in all, and of
+ * its address. */
+static void check_places(const struct life *life)
+{
+    const struct chat_config *config = &model.setup->config;
+    uint64_t all = 0, near = 0;
+
+    for (unsigned i = 0; i < world.peer_count; i++) {
+        const struct life *other = life_of(i);
+
+        if (!other->state || !other->greeted ||
+            other->connected > life->connected ||
+            other->served < life->connected)
+            continue;
+        all++;
+        near += other->state->address == life->state->address;
+    }
+    if (all > config->sessions_max || (config->sessions_per_address_max > 0 &&
+                                       near > config->sessions_per_address_max))
+        promise_broken("places",
+                       "peer %u is served as the %" PRIu64
+                       "th, and the %" PRIu64 "th of its address",
+                       life->state->index, all, near);
+}
+
 /* ---- All of it ---------------------------------------------------------- */
 
 static void check_op(const struct op *op)
@@ -329,6 +462,8 @@ static void check_op(const struct op *op)
         check_joined(op);
     if (fact->fate == FATE_DONE && op->say == SAY_WHO)
         check_who(op);
+    if (fact->fate == FATE_DONE && op->say == SAY_ROOMS)
+        check_rooms(op);
     if ((op->say == SAY_NICK || op->say == SAY_HELLO) &&
         (fact->fate == FATE_DONE || fact->fate == FATE_REFUSED))
         check_nick(op);
@@ -358,6 +493,8 @@ void verdict(void)
 
         if (!life->state)
             continue;
+        if (life->greeted)
+            check_places(life);
         if (!life->judged)
             check_members(i, life->complete);
         for (unsigned room = 0; room < model.setup->rooms; room++)
@@ -365,4 +502,8 @@ void verdict(void)
     }
     for (uint32_t i = 0; i < model.op_count; i++)
         check_op(&model.ops[i]);
+    for (uint32_t i = 0; i < model.holding_count; i++)
+        check_holding(&model.holdings[i]);
+    for (uint32_t i = 0; i < model.listed_count; i++)
+        check_listed(&model.listed[i]);
 }

@@ -52,9 +52,9 @@ struct peer_state {
     bool cut; /* what was offered last may end within a message: it was not
                  taken whole, or filled a span */
     struct iovec flying[VECTORS_MAX];
-    int flying_count; /* 0: nothing is being sent */
-    struct bytes
-        flight; /* a copy of what is being sent, which must not change */
+    int flying_count;      /* 0: nothing is being sent */
+    unsigned flight_turns; /* it is over after so many, about */
+    struct bytes flight;   /* a copy of what is sent, which must not change */
     size_t landed;
     struct session *dying;
 };
@@ -65,12 +65,13 @@ struct world {
     uint64_t now_ns, wall_us;
     stamp_t stamp;
     uint32_t step; /* number of the step being taken, or of the last one */
-    unsigned
-        flights; /* sends that are not over, those of closed ones included */
-    bool calm;   /* the steps are over: nothing is cut, late, short or away */
+    /* Sends that are not over, those of closed sessions included. */
+    unsigned flights;
+    bool calm; /* the steps are over: nothing is cut, late, short or away */
     bool stopping;
     uint64_t stop_ns; /* when chat_shutdown was called */
     struct peer_state peers[PEERS_MAX];
+    uint32_t guests;     /* nicks that were given once */
     unsigned peer_count; /* one more than the highest index ever connected */
 };
 
