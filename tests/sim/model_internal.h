@@ -329,7 +329,7 @@ struct op *position_root(struct op *, int64_t *place);
 
 /* Where the stays of one peer in one room begin and end. */
 struct stays {
-    const struct interval *all[256];
+    const struct interval *all[STEPS_MAX / 2]; /* a coming and a going each */
     unsigned count;
 };
 

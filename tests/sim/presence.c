@@ -11,8 +11,9 @@
 
 struct stays stays_of(unsigned peer, unsigned room)
 {
-    struct stays stays = {0};
+    struct stays stays;
 
+    stays.count = 0;
     for (uint32_t i = 0; i < model.stay_count; i++) {
         if (model.stays[i].peer != peer || model.stays[i].room != room)
             continue;
