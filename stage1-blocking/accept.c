@@ -118,6 +118,20 @@ static int accept_next(struct acceptor *acceptor, struct sockaddr_storage *from)
                    SOCK_CLOEXEC);
 }
 
+/* The spare descriptor, unless we have it. */
+static void spare_open(struct acceptor *acceptor)
+{
+    if (acceptor->spare_fd < 0)
+        acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void spare_close(struct acceptor *acceptor)
+{
+    if (acceptor->spare_fd >= 0)
+        close(acceptor->spare_fd);
+    acceptor->spare_fd = -1;
+}
+
 /* Gives up the spare descriptor to let one client in, tells it `server-full`,
  * and takes the descriptor back, unless another thread was faster. */
 static void refuse_with_spare(struct acceptor *acceptor)
@@ -125,14 +139,13 @@ static void refuse_with_spare(struct acceptor *acceptor)
     struct sockaddr_storage from;
     int fd;
 
-    if (acceptor->spare_fd >= 0)
-        close(acceptor->spare_fd);
+    spare_close(acceptor);
     fd = accept_next(acceptor, &from);
     if (fd >= 0) {
         refuse(acceptor, fd, &from);
         close(fd);
     }
-    acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    spare_open(acceptor);
     if (fd < 0 && acceptor->spare_fd < 0)
         nanosleep(&(struct timespec){.tv_nsec = WANT_NS}, NULL);
 }
@@ -186,8 +199,10 @@ static void *accept_loop(void *argument)
 
     do {
         struct sockaddr_storage from;
-        int fd = accept_next(acceptor, &from);
+        int fd;
 
+        spare_open(acceptor);
+        fd = accept_next(acceptor, &from);
         error = fd < 0 ? errno : 0;
         if (fd >= 0)
             on_accept(acceptor, fd, &from);
@@ -203,7 +218,8 @@ int acceptor_prepare(struct acceptor *acceptor, struct server *server,
     acceptor->server = server;
     acceptor->listener = listener;
     dialect_named(listener->scheme, &acceptor->dialect);
-    acceptor->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    acceptor->spare_fd = -1;
+    spare_open(acceptor);
     acceptor->refusal_length =
         chat_refusal(server->chat, acceptor->dialect, acceptor->refusal);
     return acceptor->refusal_length > 0 ? 0 : -ENOMEM;
@@ -221,6 +237,5 @@ void acceptor_stop(struct acceptor *acceptor)
 {
     shutdown(acceptor->listener->fd, SHUT_RDWR);
     pthread_join(acceptor->thread, NULL);
-    if (acceptor->spare_fd >= 0)
-        close(acceptor->spare_fd);
+    spare_close(acceptor);
 }
