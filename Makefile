@@ -10,6 +10,9 @@
 MODE     ?= release
 SANITIZE ?=
 STAGE    ?=
+FROM     ?=
+TO       ?=
+SIDE     ?=
 K        ?=
 ARGS     ?=
 CLIENTS  ?= 1000
@@ -38,7 +41,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle test sim sim-faults sim-test coverage exercises fuzz lint clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace test sim sim-faults sim-test coverage exercises fuzz lint clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -214,12 +217,13 @@ PACKAGES_coverage := $(PACKAGES_run) $(PACKAGES_vectors) gcc gcovr libcmocka-dev
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_idle := $(PACKAGES_test)
+PACKAGES_trace := $(PACKAGES_test) strace
 PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
     clang-format clang-tidy cppcheck
 # libFuzzer is in libclang-rt-dev.
 PACKAGES_fuzz := $(COMPILER_clang) $(PACKAGES_build) $(PACKAGES_vectors)
 PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint) $(PACKAGES_fuzz) $(PACKAGES_coverage) \
-    $(PACKAGES_sim-test)
+    $(PACKAGES_sim-test) $(PACKAGES_trace)
 
 # Only what the goals of this run need.
 PACKAGES := $(sort $(foreach goal,$(MAKECMDGOALS),$(PACKAGES_$(goal))))
@@ -275,6 +279,24 @@ idle: deps ## what idle members cost a server (STAGE=1, CLIENTS=1000)
 	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
 	@$(MAKE) all
 	@$(PYTHON) tests/demo/idle.py $(OUT)/$(NEWEST) $(CLIENTS)
+
+.PHONY: trace
+trace: deps ## system calls per message passed on, said one by one and in a burst (STAGE=1)
+	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
+	@$(MAKE) all
+	@$(PYTHON) tests/demo/trace.py $(OUT)/$(NEWEST) $(ARGS)
+
+# The newest and the one before it, unless TO and FROM say otherwise. Of each
+# stage, a pair with the next.
+NEXT      := $(join $(STAGES:%=%:),$(wordlist 2,9,$(STAGES)))
+DIFF_TO   := $(lastword $(filter stage$(TO)%,$(STAGES)))
+DIFF_FROM := $(if $(FROM),$(filter stage$(FROM)-%,$(STAGES)),$(patsubst %:$(DIFF_TO),%,$(filter %:$(DIFF_TO),$(NEXT))))
+
+.PHONY: diff
+diff: ## what changed from one stage to the next (FROM=1, TO=2, SIDE=1: side by side)
+	$(if $(DIFF_TO),,$(error there is no stage $(TO)))
+	$(if $(DIFF_FROM),,$(error there is no stage $(or $(FROM),before $(DIFF_TO))))
+	@SIDE=$(SIDE) tests/demo/diff $(DIFF_FROM) $(DIFF_TO)
 
 .PHONY: bench-log
 bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken from it
