@@ -54,13 +54,12 @@ static bool handshake_is_due(const struct life *life)
                       model.setup->config.handshake_timeout_ns);
 }
 
-static bool silence_is_due(const struct life *life)
+static bool silence_is_due(const struct life *life, uint64_t line_ns)
 {
     const struct chat_config *config = &model.setup->config;
 
     if (is_text(life))
-        return has_passed(life->line_ns, life->clock_ns,
-                          config->idle_timeout_ns);
+        return has_passed(line_ns, life->clock_ns, config->idle_timeout_ns);
     return is_within(life) && has_passed(life->frame_ns - 1, life->clock_ns,
                                          config->frame_timeout_ns);
 }
@@ -77,7 +76,8 @@ static bool stall_is_due(const struct life *life)
 /* Time-outs for another reason than pings that go unanswered. */
 static bool is_due(const struct life *life)
 {
-    return handshake_is_due(life) || silence_is_due(life) || stall_is_due(life);
+    return handshake_is_due(life) || silence_is_due(life, life->known_ns) ||
+           stall_is_due(life);
 }
 
 /* ---- Heartbeats --------------------------------------------------------- */
@@ -124,6 +124,14 @@ static bool heartbeats_were_due(const struct life *life)
 
 /* ---- What has come, and what has gone ------------------------------------ */
 
+/* One that is too long has come when that is known, before its end. */
+static void line_came(struct life *life)
+{
+    life->line_ns = life->clock_ns;
+    if (life->ops[life->handed - 1]->say != SAY_LONG_LINE)
+        life->known_ns = life->clock_ns;
+}
+
 /* What was due before this came has had its effect. */
 void deadlines_handed(struct life *life)
 {
@@ -136,8 +144,8 @@ void deadlines_handed(struct life *life)
         life->whole = life->pongs[life->pongs_from++ % PINGS_MAX];
     if (life->handed > 0 && life->ops[life->handed - 1]->end > life->whole)
         life->whole = life->ops[life->handed - 1]->end;
-    if (life->whole > whole)
-        life->line_ns = life->clock_ns;
+    if (life->whole > whole && is_text(life))
+        line_came(life);
     if (!is_within(life))
         life->frame_ns = 0;
     else if (!was_within || life->whole > whole)
@@ -211,9 +219,9 @@ static bool end_is_due(const struct life *life)
 void deadlines_check_kept(struct life *life)
 {
     bool prompt = life->prompt_since <= life->connected;
-    bool due =
-        !life->paused && !life->state->eof_handed && prompt &&
-        (handshake_is_due(life) || silence_is_due(life) || ping_is_due(life));
+    bool due = !life->paused && !life->state->eof_handed && prompt &&
+               (handshake_is_due(life) || silence_is_due(life, life->line_ns) ||
+                ping_is_due(life));
 
     due = life->over == OVER_NOT ? due : end_is_due(life);
     due |= block_is_due(life);

@@ -148,6 +148,7 @@ struct life {
     uint64_t clock_ns, clocked_ns; /* and the world's when it was last set */
     bool paused;
     uint64_t line_ns;          /* the last request was handed over whole */
+    uint64_t known_ns;         /* likewise, at the earliest */
     uint64_t frame_ns;         /* the one that is not whole began */
     uint64_t whole;            /* of its stream: no request ends later */
     uint64_t pongs[PINGS_MAX]; /* where pongs end that are under way: a ring */
