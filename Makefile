@@ -333,12 +333,15 @@ $(UNITS:=.run): %.run: %
 	@{ echo '== $(notdir $<)'; timeout 300 $<; } >$<.log 2>&1; \
 	status=$$?; cat $<.log; exit $$status
 
+# ThreadSanitizer is asked of the stages that have threads.
+TESTED := $(or $(STAGE),$(if $(findstring thread,$(SANITIZE)),1 2))
+
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
 integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as above
 	@echo '== integration: $(VARIANT)'
 	@RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest tests/integration -q -n 2 -p no:cacheprovider \
-	    --build-dir=$(OUT) $(if $(STAGE),--stage='$(STAGE)') \
+	    --build-dir=$(OUT) $(TESTED:%=--stage=%) \
 	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)),|| [ $$? = 5 ])
 
 EXERCISED := $(patsubst tests/integration/exercise_stage%.py,STAGE=%,$(wildcard tests/integration/exercise_stage*.py))
