@@ -124,6 +124,11 @@ class Client:
         """What has come of a room and has not been heard."""
         return [self.hear(room) for _ in range(len(self._rooms[room]))]
 
+    def forget(self):
+        """Drops the transcript so far: a crowd that hears much need not keep
+        all of it."""
+        self.transcript.clear()
+
     def read_to_end(self, seconds=WAIT):
         """Reads until the server ends the stream; returns the transcript."""
         deadline = time.monotonic() + seconds

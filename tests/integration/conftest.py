@@ -94,20 +94,21 @@ def is_sanitized(program):
     return b"__asan_init" in code or b"__tsan_init" in code
 
 
-def deselect_unsanitized(config, items):
-    """Takes out the cases that cannot be asked of a sanitizer build."""
-    gone = [
-        item
-        for item in items
-        if item.get_closest_marker("unsanitized")
-        and is_sanitized(program_path(config, item.callspec.params["stage"]))
-    ]
-    items[:] = [item for item in items if item not in gone]
-    config.hook.pytest_deselected(items=gone)
+def can_be_asked(config, item):
+    """Whether a case is one of a stage, and one of this build."""
+    stage = item.callspec.params["stage"]
+    if stage not in STAGES:
+        return False  # of none that was selected: pytest's empty case
+    return not (
+        item.get_closest_marker("unsanitized")
+        and is_sanitized(program_path(config, stage))
+    )
 
 
 def pytest_collection_modifyitems(config, items):
-    deselect_unsanitized(config, items)
+    gone = [item for item in items if not can_be_asked(config, item)]
+    items[:] = [item for item in items if item not in gone]
+    config.hook.pytest_deselected(items=gone)
     for item in items:
         item.add_marker(pytest.mark.timeout(TEST_SECONDS))
         for mark in item.iter_markers("capability"):
@@ -123,6 +124,24 @@ def must_fail(stage, capability):
         reason=f"{STAGES[stage]} now passes {capability}: "
         "update capabilities.py",
     )
+
+
+# --- what they measure
+
+
+@pytest.fixture
+def measured(record_property):
+    """Takes a sentence that is shown at the end of the run, whether or not
+    the test passes."""
+    return lambda sentence: record_property("measured", sentence)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for outcome in ("passed", "failed", "xfailed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, sentence in report.user_properties:
+                if name == "measured" and report.when == "call":
+                    terminalreporter.write_line(sentence)
 
 
 # --- what they are given
@@ -209,20 +228,21 @@ def key_file(folder):
 
 
 @pytest.fixture
-def start_all(launch, key_file, folder):
-    """Starts a server that listens in each dialect, on free ports or on Unix
-    sockets, with further options."""
+def start_all(launch, stage, key_file, folder):
+    """Starts a server that listens in each dialect it has, on free ports or
+    on Unix sockets, with further options."""
 
     def start_server(*options, family="tcp4", **how):
-        listeners = []
-        for dialect in ALL_DIALECTS:
+        key = "secure" in DIALECTS[stage]
+        listeners = ["--key-file", key_file] if key else []
+        for dialect in DIALECTS[stage]:
             url = {
                 "tcp4": f"{dialect}://127.0.0.1:0",
                 "tcp6": f"{dialect}://[::1]:0",
                 "unix": f"{dialect}+unix://{folder}/{dialect}",
             }[family]
             listeners += ["--listen", url]
-        return launch("--key-file", key_file, *listeners, *options, **how)
+        return launch(*listeners, *options, **how)
 
     return start_server
 

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from functools import partial
 
+import proc
 from client import WELCOME, TextClient
 from frame_client import FrameClient
 from secure_client import SecureClient
@@ -153,6 +155,16 @@ class Server:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    @contextmanager
+    def stopped(self):
+        """What is done meanwhile happens to the server all at once."""
+        self.signal(signal.SIGSTOP)
+        try:
+            until(lambda: proc.is_stopped(self.pid), "the server is stopped")
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
 
     def wait_exit(self, seconds=WAIT):
         """Waits for the process to end by itself; returns its status."""
