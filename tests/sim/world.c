@@ -427,15 +427,27 @@ static bool ends_busy(void)
     return world.stopping && world.plan->seed % 2;
 }
 
+/* Those that are slow are not any more, or there would be a turn for each of
+ * their bytes. Who does not read at all still does not. */
+static void hurry_peers(void)
+{
+    for (unsigned i = 0; i < world.peer_count; i++) {
+        struct peer_state *peer = &world.peers[i];
+
+        peer->dribble = UINT64_MAX;
+        if (peer->appetite > 0)
+            peer->appetite = peer->capacity = UINT64_MAX;
+    }
+}
+
 static void stop(void)
 {
     uint64_t drain_ns = world.plan->setup.config.drain_timeout_ns;
 
     world_note("the chat stops");
     alloc_fail_at(0, 0);
-    for (unsigned i = 0; i < world.peer_count; i++)
-        world.peers[i].dribble = UINT64_MAX; /* or it takes a turn per byte */
-    world.calm |= world.plan->setup.away;    /* or time would pass unseen */
+    hurry_peers();
+    world.calm |= world.plan->setup.away; /* or time would pass unseen */
     shut_down();
     run_until(all_are_gone, world.stop_ns + drain_ns + LINGER_NS_MAX,
               "the stop ends");
