@@ -150,10 +150,10 @@ $(UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $
 # Private: what these are made of is made as for the programs.
 $(UNITS): private LIBS += -lcmocka
 # See tests/unit/support_alloc.h.
-$(UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+$(UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign
 $(OUT)/sim: $(call objects,tests/sim/*.c tests/unit/support_random.c) $(LIBRARIES)
 # See tests/sim/alloc.h.
-$(OUT)/sim: private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=free
+$(OUT)/sim: private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=free
 $(OUT)/bench-log: $(OUT)/obj/tests/bench/log.o $(LIBRARIES)
 $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/support*.c) $(LIBRARIES)
 # libFuzzer has the main. What it watches is the code that is tried, not the code

@@ -53,10 +53,10 @@ void *budget_alloc_aligned(struct budget *budget, size_t alignment,
 
     if (!budget_take(budget, length))
         return NULL;
-    memory = aligned_alloc(alignment, length);
-    if (!memory)
-        budget_return(budget, length);
-    return memory;
+    if (posix_memalign(&memory, alignment, length) == 0)
+        return memory;
+    budget_return(budget, length);
+    return NULL;
 }
 
 void *budget_resize(struct budget *budget, void *memory, size_t old_length,

@@ -1,6 +1,6 @@
 /*
  * What --wrap=malloc calls __wrap_malloc, and the real one __real_malloc; and
- * so for calloc, realloc, aligned_alloc and free.
+ * so for calloc, realloc, posix_memalign and free.
  */
 #include "tests/sim/alloc.h"
 
@@ -15,13 +15,13 @@
 void *__real_malloc(size_t);
 void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
-void *__real_aligned_alloc(size_t, size_t);
+int __real_posix_memalign(void **, size_t, size_t);
 void __real_free(void *);
 
 void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
-void *__wrap_aligned_alloc(size_t, size_t);
+int __wrap_posix_memalign(void **, size_t, size_t);
 void __wrap_free(void *);
 
 static uint64_t calls_left; /* to the first that fails, that one included */
@@ -107,9 +107,14 @@ void *__wrap_realloc(void *memory, size_t size)
     return moved;
 }
 
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
 {
-    return call_fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
+    int failure =
+        call_fails() ? ENOMEM : __real_posix_memalign(memory, alignment, size);
+
+    if (failure == 0)
+        counted(*memory);
+    return failure;
 }
 
 void __wrap_free(void *memory)

@@ -12,12 +12,12 @@
 void *__real_malloc(size_t);
 void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
-void *__real_aligned_alloc(size_t, size_t);
+int __real_posix_memalign(void **, size_t, size_t);
 
 void *__wrap_malloc(size_t);
 void *__wrap_calloc(size_t, size_t);
 void *__wrap_realloc(void *, size_t);
-void *__wrap_aligned_alloc(size_t, size_t);
+int __wrap_posix_memalign(void **, size_t, size_t);
 
 static _Thread_local unsigned long calls;
 static _Thread_local unsigned long failing_call;
@@ -55,8 +55,9 @@ void *__wrap_realloc(void *memory, size_t size)
     return call_fails() ? NULL : __real_realloc(memory, size);
 }
 
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
 {
-    return call_fails() ? NULL : __real_aligned_alloc(alignment, size);
+    return call_fails() ? ENOMEM
+                        : __real_posix_memalign(memory, alignment, size);
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

@@ -1,8 +1,8 @@
 /*
  * Allocation that fails on demand, for unit tests: the linker leads every call
- * of malloc, calloc, realloc and aligned_alloc in the program here (--wrap, see
- * the Makefile). Calls from within shared libraries are not seen. Each thread
- * counts its own.
+ * of malloc, calloc, realloc and posix_memalign in the program here (--wrap,
+ * see the Makefile). Calls from within shared libraries are not seen. Each
+ * thread counts its own.
  */
 #ifndef RINGCHAT_UNIT_SUPPORT_ALLOC_H
 #define RINGCHAT_UNIT_SUPPORT_ALLOC_H

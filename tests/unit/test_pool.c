@@ -18,10 +18,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SLAB_BYTES (64 * KIB)
+#define SLAB_BYTES (63 * KIB - 16)
 #define OBJECTS_MAX 10000
 
-static const size_t sizes[] = {8, 16, 17, 40, 512, 4096, 30000, 65000};
+static const size_t sizes[] = {8, 16, 17, 40, 512, 4096, 30000, 64000};
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 static struct budget budget;
