@@ -13,6 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* From here on malloc makes a mapping of its own (glibc's M_MMAP_THRESHOLD):
+ * what of that is not used takes no memory, and to grow moves no byte and
+ * leaves no hole. A table that grows with the sessions begins with as much. */
+#define MAPPED_BYTES_MIN (UINT32_C(128) * 1024)
+
 struct budget {
     uint64_t limit_bytes;
     /* Any worker adds and subtracts; nothing is ordered by it: relaxed. */

@@ -22,10 +22,13 @@
  * header before each, and what small memory is asked for between two of them
  * finds room in the gap of 1 KiB, and need not push the next one a whole slab
  * away. And what malloc looks for, to find aligned memory within it, is both
- * together: from 128 KiB on it would map each slab apart. Either way a slab
- * touches two more pages than it needs, an eighth of its memory.
+ * together: from a certain size on it would map each slab apart. Either way a
+ * slab touches two more pages than it needs, an eighth of its memory.
  */
 #define SLAB_BYTES (SLAB_ALIGNMENT - KIB - 16)
+
+_Static_assert(SLAB_BYTES + SLAB_ALIGNMENT < MAPPED_BYTES_MIN - 64,
+               "malloc does not map a slab apart");
 
 struct free_object {
     struct free_object *next;

@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-#define TIMERS_MIN 64
+#define TIMERS_MIN (MAPPED_BYTES_MIN / (uint32_t)sizeof(struct timer))
 
 bool timers_reserve(struct timers *timers, struct budget *budget)
 {
