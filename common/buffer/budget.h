@@ -3,8 +3,8 @@
  *
  * Every allocation of the core whose number or size a peer decides is counted
  * here, and refused when the sum would pass the limit (--max-memory). A refusal
- * looks like malloc's: NULL, which every caller handles. Not counted are the
- * hash tables' buckets, a few bytes for each session and room that is.
+ * looks like malloc's: NULL, which every caller handles. Not counted are
+ * uthash's buckets, a few bytes for each room and source address that is.
  */
 #ifndef RINGCHAT_BUFFER_BUDGET_H
 #define RINGCHAT_BUFFER_BUDGET_H

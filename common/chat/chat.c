@@ -48,25 +48,31 @@ struct chat *chat_create(const struct chat_config *config)
     chat->config = *config;
     budget_init(&chat->budget, config->memory_bytes_max);
     chat->wire = make_wire(chat);
-    if (!chat->wire) {
-        free(chat);
-        return NULL;
-    }
+    if (!chat->wire)
+        goto free_chat;
+    if (!nicks_init(&chat->nicks, &chat->budget))
+        goto destroy_wire;
     segment_store_init(&chat->segments, &chat->budget,
                        config->room_window_bytes);
     pools_init(chat);
     config->random(chat->hash_key, sizeof(chat->hash_key));
     return chat;
+destroy_wire:
+    wire_destroy(chat->wire);
+free_chat:
+    free(chat);
+    return NULL;
 }
 
 void chat_destroy(struct chat *chat)
 {
     if (!chat)
         return;
-    assert(!chat->nicks && !chat->addresses);
+    assert(!chat->addresses);
     while (chat->rooms_ready_first) /* rooms that ended go in their turn */
         chat_next_ready(chat);
     assert(!chat->rooms);
+    nicks_release(&chat->nicks, &chat->budget);
     timers_release(&chat->timers, &chat->budget);
     pool_release(&chat->sessions_pool);
     pool_release(&chat->binaries_pool);

@@ -341,8 +341,7 @@ static void rename_session(struct session *session, struct slice nick)
     }
     nick_remove(session);
     session_set_nick(session, nick);
-    if (!nick_add(session))
-        session_fault(session, "no memory for a nick");
+    nick_add(session);
 }
 
 bool nick_or_refuse(struct session *session, struct slice nick)

@@ -9,7 +9,8 @@
  *   output.c    what goes to it: replies, spans of its rooms, the last word
  *   room.c      members, posting, the sweep over who has news
  *   command.c   what `/nick` and the others do
- *   registry.c  finding nicks, rooms and addresses by name
+ *   nicks.c     finding sessions by nick
+ *   registry.c  finding rooms and addresses by name
  *   timers.c, metrics.c, histogram.c   as they say
  */
 #ifndef RINGCHAT_CHAT_INTERNAL_H
@@ -23,9 +24,11 @@
 #include "common/buffer/segment.h"
 #include "common/chat/chat.h"
 #include "common/chat/metrics.h"
+#include "common/chat/nicks.h"
 #include "common/chat/timers.h"
 #include "common/wire/wire.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define HASH_NONFATAL_OOM 1
@@ -109,7 +112,7 @@ struct binary {
 struct session {
     struct chat *chat;
     void *user;
-    UT_hash_handle by_nick;
+    struct session *nick_next; /* another in its bucket of `nicks` */
     struct session *ready_next, *ready_previous;
     /* Out: what is being sent, then the outbox, then the memberships, whose
      * first has waited longest. */
@@ -147,6 +150,7 @@ struct session {
     uint8_t nick_length;
     uint32_t stamp;       /* of the last join */
     uint32_t request_id;  /* of what is being answered, 0: no number */
+    bool named : 1;       /* found by its nick */
     bool ready : 1;       /* on the ready list */
     bool served : 1;      /* is being sent what it is due, see `serving` */
     bool blocked : 1;     /* the peer took less than was offered */
@@ -199,7 +203,7 @@ struct chat {
         memberships_pool, meters_pool;
     struct wire *wire;
     /* Who is there. */
-    struct session *nicks;
+    struct nicks nicks;
     struct room *rooms;
     struct address *addresses;
     uint8_t hash_key[ADDRESS_BYTES];
@@ -241,10 +245,10 @@ static inline uint64_t session_clock(const struct session *session)
                            : session->chat->now_ns - session->clock_ns;
 }
 
-/* The nick must be valid; who finds the session by the old one, registry.c
- * knows. */
+/* The nick must be valid, and the session not be found by the old one. */
 static inline void session_set_nick(struct session *session, struct slice nick)
 {
+    assert(!session->named);
     memcpy(session->nick, nick.bytes, nick.length);
     session->nick_length = (uint8_t)nick.length;
 }
@@ -418,11 +422,8 @@ void room_settle(struct chat *, struct room *);
 
 /* ---- registry.c ---- */
 
-struct session *nick_find(struct chat *, struct slice nick);
-
-/* The session is found by its nick from now on; false without memory. */
-bool nick_add(struct session *);
-void nick_remove(struct session *);
+/* A keyed hash of the name in lower case. */
+unsigned name_hash(const struct chat *, struct slice name);
 
 struct room *room_find(struct chat *, struct slice name);
 bool room_add(struct chat *, struct room *);

@@ -1,12 +1,13 @@
 /*
- * Finding by name: nicks, rooms, source addresses.
+ * Finding by name: rooms and source addresses; nicks.c does so for nicks, with
+ * the hash that is here.
  *
  * The tables are uthash's. An element whose `tbl` is NULL is in none: uthash
  * leaves it so when it finds no memory, and we set it so when we take it out.
- * Strangers choose what is in them, so the hash is
- * keyed with a secret of this process (SipHash-2-4: Aumasson and Bernstein, "a
- * fast short-input PRF", 2012; libsodium's crypto_shorthash), or they could
- * choose names that all fall into one bucket.
+ * Strangers choose what is in them, so the hash is keyed with a secret of this
+ * process (SipHash-2-4: Aumasson and Bernstein, "a fast short-input PRF", 2012;
+ * libsodium's crypto_shorthash), or they could choose names that all fall into
+ * one bucket.
  */
 #include "common/chat/internal.h"
 #include "common/wire/name.h"
@@ -40,7 +41,7 @@ static unsigned hash_bytes(const struct chat *chat, const void *bytes,
     return hash;
 }
 
-static unsigned hash_name(const struct chat *chat, struct slice name)
+unsigned name_hash(const struct chat *chat, struct slice name)
 {
     char folded[ROOM_NAME_BYTES_MAX];
 
@@ -49,39 +50,13 @@ static unsigned hash_name(const struct chat *chat, struct slice name)
     return hash_bytes(chat, folded, name.length);
 }
 
-struct session *nick_find(struct chat *chat, struct slice nick)
-{
-    struct session *found = NULL;
-
-    if (nick.length <= NICK_BYTES_MAX)
-        HASH_FIND_BYHASHVALUE(by_nick, chat->nicks, nick.bytes, nick.length,
-                              hash_name(chat, nick), found);
-    return found;
-}
-
-bool nick_add(struct session *session)
-{
-    struct chat *chat = session->chat;
-
-    HASH_ADD_KEYPTR_BYHASHVALUE(
-        by_nick, chat->nicks, session->nick, session->nick_length,
-        hash_name(chat, session_nick(session)), session);
-    return session->by_nick.tbl;
-}
-
-void nick_remove(struct session *session)
-{
-    HASH_DELETE(by_nick, session->chat->nicks, session);
-    session->by_nick.tbl = NULL;
-}
-
 struct room *room_find(struct chat *chat, struct slice name)
 {
     struct room *found = NULL;
 
     if (name.length <= ROOM_NAME_BYTES_MAX)
         HASH_FIND_BYHASHVALUE(by_name, chat->rooms, name.bytes, name.length,
-                              hash_name(chat, name), found);
+                              name_hash(chat, name), found);
     return found;
 }
 
@@ -89,7 +64,7 @@ bool room_add(struct chat *chat, struct room *room)
 {
     HASH_ADD_KEYPTR_BYHASHVALUE(by_name, chat->rooms, room->name,
                                 room->name_length,
-                                hash_name(chat, room_name(room)), room);
+                                name_hash(chat, room_name(room)), room);
     return room->by_name.tbl;
 }
 

@@ -180,15 +180,11 @@ static void turn_away(struct session *session, enum error_code code,
  * without memory. */
 static bool enter(struct session *session)
 {
-    struct membership *lobby;
+    struct membership *lobby = room_join(session, SLICE(LOBBY));
 
-    if (!nick_add(session))
+    if (!lobby)
         return false;
-    lobby = room_join(session, SLICE(LOBBY));
-    if (!lobby) {
-        nick_remove(session);
-        return false;
-    }
+    nick_add(session);
     session->state = SESSION_OPEN;
     session_tell(session, &(struct event){
                               .kind = EVENT_WELCOME,
@@ -234,7 +230,7 @@ void session_hello(struct session *session, struct slice nick)
         return;
     }
     if (!enter(session)) {
-        session_fault(session, "no memory for a nick or a room");
+        session_fault(session, "no memory for a room");
         return;
     }
     log_entered(session);
@@ -312,7 +308,7 @@ struct session *session_open(struct chat *chat, enum dialect dialect,
 /* Nobody finds the session any more, and its rooms see it leave. */
 static void depart(struct session *session)
 {
-    if (session->by_nick.tbl)
+    if (session->named)
         nick_remove(session);
     for (struct membership *m = session->memberships, *next; m; m = next) {
         next = m->sibling;
@@ -353,7 +349,7 @@ void session_abandon(struct session *session, enum ending ending)
     session->state = SESSION_ENDED;
     session->ending = ending;
     session->paused = false;
-    if (session->by_nick.tbl)
+    if (session->named)
         nick_remove(session);
     ready_add(session);
 }

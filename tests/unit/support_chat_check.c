@@ -161,6 +161,7 @@ static void check_session(struct chat *chat, struct session *session)
     if (session->nick_length > 0)
         named = nick_find(chat, session_nick(session));
     assert_int_equal(named == session, open);
+    assert_int_equal(session->named, open);
     assert_true(session_listens(session) || !session->paused);
     assert_true(!session->inbox || session->paused ||
                 !session_listens(session));
@@ -235,7 +236,7 @@ static void check_sessions(struct chat *chat)
     assert_int_equal(chat->serving, served);
     check_pools(chat, binaries);
     assert_int_equal(chat->sessions + refused + uncounted, timers->count);
-    assert_int_equal(HASH_CNT(by_nick, chat->nicks), open);
+    assert_int_equal(chat->nicks.count, open);
     check_ready_list(chat, ready);
 }
 

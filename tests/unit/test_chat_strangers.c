@@ -506,7 +506,7 @@ static void test_no_memory_to_join(void **state)
     engine_run();
     client_expect_start(client, "ERROR 99 id=0 internal session=");
     clients_expect_nothing();
-    assert_int_equal(engine_logged("cause=no memory for a nick or a room"), 1);
+    assert_int_equal(engine_logged("cause=no memory for a room"), 1);
     assert_null(room_find(engine.chat, SLICE("lobby"))->lanes[ENCODING_FRAME]);
     engine_stop();
 }
