@@ -82,6 +82,10 @@
 
 _Static_assert(PRIVATE_UNREAD_MAX > REPLIES_UNREAD_MAX,
                "a session that is read from can be sent a private message");
+_Static_assert(PRIVATE_UNREAD_MAX + UINT64_C(2) * RECORD_BYTES_MAX <=
+                   UINT32_MAX,
+               "an outbox counts in 32 bits what is unread, a private message "
+               "and a reply");
 _Static_assert(MEMBERSHIPS_MAX <= UINT8_MAX, "counted in a byte");
 
 #endif

@@ -11,8 +11,9 @@
 #include "common/buffer/segment.h"
 
 struct outbox {
-    struct segment *first, *last;
-    uint64_t bytes; /* queued and not taken */
+    struct segment
+        *last;      /* the newest, which leads to the oldest; NULL: none */
+    uint32_t bytes; /* queued and not taken */
 };
 
 /* Room for a record of `length` bytes, which must be written and committed

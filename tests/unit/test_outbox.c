@@ -42,7 +42,6 @@ static int outbox_teardown(void **state)
 {
     (void)state;
     assert_int_equal(outbox.bytes, 0);
-    assert_null(outbox.first);
     assert_null(outbox.last);
     memory_close(&memory);
     return 0;
@@ -105,7 +104,7 @@ static void test_one_record(void **state)
     assert_int_equal(outbox.bytes, 10);
     take();
     assert_int_equal(outbox.bytes, 0);
-    assert_null(outbox.first);
+    assert_null(outbox.last);
     /* By its hold alone. */
     assert_int_equal(memory.store.small.objects, 1);
     send_at_most(9);
@@ -201,7 +200,7 @@ static void test_failure(void **state)
     (void)state;
     alloc_fail_at(1);
     assert_null(outbox_reserve(&outbox, &memory.store, 10));
-    assert_null(outbox.first);
+    assert_null(outbox.last);
     alloc_fail_at(0);
     put(400);
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
