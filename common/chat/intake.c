@@ -220,6 +220,12 @@ static void parse_end(struct session *session)
 
 /* ---- Pausing ------------------------------------------------------------ */
 
+/* What had come when the session was paused, and is not parsed yet. */
+struct inbox {
+    uint32_t from, length; /* what is left begins at `from` */
+    unsigned char bytes[];
+};
+
 /* When to look again: soon, if others have to be sent something first; when the
  * rate says so; or when session_sent finds that replies have been read. */
 static void wait_on(struct session *session)
@@ -253,9 +259,10 @@ static void unpause(struct session *session)
 
 static void inbox_drop(struct session *session)
 {
-    budget_free(&session->chat->budget, session->inbox, session->inbox_length);
+    if (session->inbox)
+        budget_free(&session->chat->budget, session->inbox,
+                    sizeof(struct inbox) + session->inbox->length);
     session->inbox = NULL;
-    session->inbox_from = session->inbox_length = 0;
 }
 
 void intake_drop(struct session *session)
@@ -267,30 +274,34 @@ void intake_drop(struct session *session)
 static void inbox_keep(struct session *session, const unsigned char *bytes,
                        size_t length)
 {
+    struct inbox *inbox;
+
     assert(!session->inbox && length <= RECEIVE_BYTES_MAX);
     if (length == 0)
         return;
-    session->inbox = budget_alloc(&session->chat->budget, length);
-    if (!session->inbox) {
+    inbox = budget_alloc(&session->chat->budget, sizeof(*inbox) + length);
+    if (!inbox) {
         session_fault(session, "no memory for what was received");
         return;
     }
-    memcpy(session->inbox, bytes, length);
-    session->inbox_length = (uint32_t)length;
+    *inbox = (struct inbox){.length = (uint32_t)length};
+    memcpy(inbox->bytes, bytes, length);
+    session->inbox = inbox;
 }
 
 /* Parses what waits in the inbox, which goes when it is empty. */
 static void parse_inbox(struct session *session)
 {
+    struct inbox *inbox = session->inbox;
     const unsigned char *bytes;
     size_t length;
 
-    if (!session->inbox)
+    if (!inbox)
         return;
-    bytes = session->inbox + session->inbox_from;
-    length = session->inbox_length - session->inbox_from;
+    bytes = inbox->bytes + inbox->from;
+    length = inbox->length - inbox->from;
     parse(session, &bytes, &length);
-    session->inbox_from = session->inbox_length - (uint32_t)length;
+    inbox->from = inbox->length - (uint32_t)length;
     if (length == 0 || !session_listens(session))
         inbox_drop(session);
 }

@@ -109,6 +109,8 @@ struct binary {
     uint8_t unanswered; /* pings in a row, the last one counted */
 };
 
+struct inbox; /* intake.c */
+
 struct session {
     struct chat *chat;
     void *user;
@@ -123,8 +125,7 @@ struct session {
     /* In: a request that is not whole; bytes that may not be parsed yet. */
     struct decoder decoder;
     struct binary *binary; /* NULL for text */
-    unsigned char *inbox;
-    uint32_t inbox_from, inbox_length;
+    struct inbox *inbox;   /* NULL: empty */
     /* Time. */
     uint32_t timer_index;
     uint64_t opened_ns;
