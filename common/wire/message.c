@@ -47,7 +47,7 @@ static size_t bytes_max(const struct wire *wire, const struct decoder *decoder)
 static bool tail_fill(struct wire *wire, struct decoder *decoder, size_t whole,
                       const unsigned char **bytes, size_t *length)
 {
-    size_t taken = whole - decoder->tail_length;
+    size_t taken = whole - tail_length(decoder);
 
     if (taken > *length)
         taken = *length;
@@ -72,23 +72,23 @@ static enum wire_outcome assemble_in_tail(struct wire *wire,
     size_t whole = head;
     enum error_code refusal;
 
-    if (decoder->tail_length < head) {
+    if (tail_length(decoder) < head) {
         if (!tail_fill(wire, decoder, head, bytes, length))
             return wire_invalid(ERROR_INTERNAL, error);
-        refusal =
-            check_head(wire, decoder, decoder->tail, decoder->tail_length);
+        refusal = check_head(wire, decoder, decoder->tail->bytes,
+                             tail_length(decoder));
         if (refusal != ERROR_NONE)
             return wire_invalid(refusal, error);
     }
-    if (decoder->tail_length >= head) {
-        whole = whole_bytes(decoder, decoder->tail);
+    if (tail_length(decoder) >= head) {
+        whole = whole_bytes(decoder, decoder->tail->bytes);
         if (!tail_fill(wire, decoder, whole, bytes, length))
             return wire_invalid(ERROR_INTERNAL, error);
     }
-    if (decoder->tail_length < whole)
+    if (tail_length(decoder) < whole)
         return WIRE_PARTIAL;
     decoder->spent = true;
-    *message = (struct slice){(const char *)decoder->tail, whole};
+    *message = (struct slice){(const char *)decoder->tail->bytes, whole};
     return WIRE_READY;
 }
 
@@ -103,7 +103,7 @@ enum wire_outcome message_assemble(struct wire *wire, struct decoder *decoder,
 
     if (*length == 0)
         return WIRE_PARTIAL;
-    if (decoder->tail_length > 0)
+    if (tail_length(decoder) > 0)
         return assemble_in_tail(wire, decoder, bytes, length, message, error);
     refusal = check_head(wire, decoder, start, *length);
     if (refusal != ERROR_NONE)
@@ -121,9 +121,9 @@ size_t message_need(const struct decoder *decoder)
 {
     size_t head = head_bytes(decoder);
 
-    if (decoder->spent || decoder->tail_length == 0)
+    if (decoder->spent || tail_length(decoder) == 0)
         return head;
-    if (decoder->tail_length < head)
-        return head - decoder->tail_length;
-    return whole_bytes(decoder, decoder->tail) - decoder->tail_length;
+    if (tail_length(decoder) < head)
+        return head - tail_length(decoder);
+    return whole_bytes(decoder, decoder->tail->bytes) - tail_length(decoder);
 }

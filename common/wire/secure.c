@@ -321,12 +321,12 @@ static unsigned char *content_to_open(struct wire *wire,
                                       struct slice content)
 {
     if (decoder->spent)
-        return decoder->tail + (decoder->tail_length - content.length);
+        return decoder->tail->bytes + (decoder->tail->length - content.length);
     if (!tail_append(decoder, wire->budget, (const void *)content.bytes,
                      content.length, secure_bytes_max(wire)))
         return NULL;
     decoder->spent = true;
-    return decoder->tail;
+    return decoder->tail->bytes;
 }
 
 static enum error_code open_content(struct wire *wire, struct decoder *decoder,

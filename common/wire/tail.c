@@ -11,45 +11,45 @@
 
 #define TAIL_BYTES_MIN 128
 
+/* To `needed` bytes at least, and at most `most`. */
 static bool tail_grow(struct decoder *decoder, struct budget *budget,
-                      size_t needed, size_t capacity_max)
+                      size_t needed, size_t most)
 {
-    size_t capacity = decoder->tail_capacity;
-    unsigned char *tail;
+    size_t before = decoder->tail ? decoder->tail->size : 0;
+    size_t size = before < TAIL_BYTES_MIN ? TAIL_BYTES_MIN : before;
+    struct tail *tail;
 
-    assert(needed <= capacity_max && capacity_max <= UINT32_MAX / 2);
-    if (capacity < TAIL_BYTES_MIN)
-        capacity = TAIL_BYTES_MIN;
-    while (capacity < needed)
-        capacity *= 2;
-    if (capacity > capacity_max)
-        capacity = capacity_max;
-    tail =
-        budget_resize(budget, decoder->tail, decoder->tail_capacity, capacity);
+    assert(needed <= most && most <= UINT32_MAX / 2);
+    while (size < needed)
+        size *= 2;
+    if (size > most)
+        size = most;
+    tail = budget_resize(budget, decoder->tail, before, size);
     if (!tail)
         return false;
+    tail->size = (uint32_t)size;
     decoder->tail = tail;
-    decoder->tail_capacity = (uint32_t)capacity;
     return true;
 }
 
 bool tail_append(struct decoder *decoder, struct budget *budget,
-                 const unsigned char *bytes, size_t length, size_t capacity_max)
+                 const unsigned char *bytes, size_t length, size_t length_max)
 {
-    size_t needed = decoder->tail_length + length;
+    size_t before = tail_length(decoder);
+    size_t needed = sizeof(struct tail) + before + length;
 
-    if (needed > decoder->tail_capacity &&
-        !tail_grow(decoder, budget, needed, capacity_max))
+    assert(before + length > 0);
+    if ((!decoder->tail || needed > decoder->tail->size) &&
+        !tail_grow(decoder, budget, needed, sizeof(struct tail) + length_max))
         return false;
-    memcpy(decoder->tail + decoder->tail_length, bytes, length);
-    decoder->tail_length = (uint32_t)needed;
+    memcpy(decoder->tail->bytes + before, bytes, length);
+    decoder->tail->length = (uint32_t)(before + length);
     return true;
 }
 
 void tail_release(struct decoder *decoder, struct budget *budget)
 {
-    budget_free(budget, decoder->tail, decoder->tail_capacity);
+    if (decoder->tail)
+        budget_free(budget, decoder->tail, decoder->tail->size);
     decoder->tail = NULL;
-    decoder->tail_length = 0;
-    decoder->tail_capacity = 0;
 }

@@ -92,8 +92,8 @@ static bool begins_http_request(const struct wire *wire,
 
     if (most > sizeof(start))
         most = sizeof(start);
-    while (line.length < most && line.length < decoder->tail_length) {
-        start[line.length] = (char)decoder->tail[line.length];
+    while (line.length < most && line.length < tail_length(decoder)) {
+        start[line.length] = (char)decoder->tail->bytes[line.length];
         line.length++;
     }
     while (line.length < most && length > 0) {
@@ -157,7 +157,7 @@ static enum wire_outcome keep_tail(struct wire *wire, struct decoder *decoder,
                                    const unsigned char *bytes, size_t length,
                                    enum error_code *error)
 {
-    size_t whole = decoder->tail_length + length;
+    size_t whole = tail_length(decoder) + length;
     size_t most = line_bytes_with_cr(wire);
 
     if (length == 0)
@@ -180,13 +180,13 @@ static enum wire_outcome finish_line(struct wire *wire, struct decoder *decoder,
     struct slice line = without_cr(bytes, length);
     size_t most = line_bytes_with_cr(wire);
 
-    if (decoder->tail_length + length > most)
+    if (tail_length(decoder) + length > most)
         return line_too_long(wire, decoder, bytes, length, error);
-    if (decoder->tail_length > 0) {
+    if (tail_length(decoder) > 0) {
         if (!tail_append(decoder, wire->budget, bytes, length, most))
             return wire_invalid(ERROR_INTERNAL, error);
         decoder->spent = true;
-        line = without_cr(decoder->tail, decoder->tail_length);
+        line = without_cr(decoder->tail->bytes, decoder->tail->length);
         length = 0;
     }
     if (line.length > wire->config.line_bytes_max)
@@ -238,10 +238,11 @@ enum wire_outcome text_decode_end(struct wire *wire, struct decoder *decoder,
                                   struct request *request,
                                   enum error_code *error)
 {
-    struct slice line = without_cr(decoder->tail, decoder->tail_length);
+    struct slice line;
 
-    if (decoder->tail_length == 0)
+    if (!decoder->tail)
         return WIRE_PARTIAL;
+    line = without_cr(decoder->tail->bytes, decoder->tail->length);
     decoder->spent = true;
     if (line.length > wire->config.line_bytes_max)
         return wire_invalid(ERROR_LINE_TOO_LONG, error);

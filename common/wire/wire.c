@@ -162,7 +162,7 @@ void decoder_welcome(struct decoder *decoder)
 
 bool decoder_is_within(const struct decoder *decoder)
 {
-    return decoder->skipping || (decoder->tail_length > 0 && !decoder->spent);
+    return decoder->skipping || (decoder->tail && !decoder->spent);
 }
 
 enum wire_outcome wire_decode(struct wire *wire, struct decoder *decoder,

@@ -33,6 +33,7 @@ enum encoding {
 /* ---- What all peers share ----------------------------------------------- */
 
 struct budget;
+struct tail;
 
 /* Limits in bytes. `key` is borrowed for the call; without one there is no
  * secure dialect. */
@@ -110,8 +111,7 @@ enum wire_outcome {
 /* One peer's decoder. Only an incomplete tail is copied, into `tail`. */
 struct decoder {
     struct wire_peer *peer; /* NULL for text */
-    unsigned char *tail;
-    uint32_t tail_length, tail_capacity;
+    struct tail *tail;      /* NULL: empty */
     enum dialect dialect : 8;
     bool begun : 1;    /* text: the first byte has been looked at */
     bool greeted : 1;  /* text: a first line that is not empty has been read;

@@ -3,6 +3,7 @@
  * it is cut into pieces, is what a plain reader of docs/protocol.md makes of
  * the whole; and each event is encoded as that page says.
  */
+#include "common/wire/tail.h"
 #include "common/wire/wire.h"
 
 #include <setjmp.h>
@@ -220,7 +221,8 @@ static void note(struct feeder *feeder, enum wire_outcome outcome,
                  const struct request *request, enum error_code error)
 {
     /* A line of the longest, and the CR that may end it. */
-    assert_true(memory_used(feeder) <= (uint64_t)feeder->line_bytes_max + 1);
+    assert_true(memory_used(feeder) <=
+                sizeof(struct tail) + feeder->line_bytes_max + 1);
     if (outcome == WIRE_READY) {
         add_request(feeder->outcomes, request->kind, request->text.bytes,
                     request->text.length);
