@@ -194,8 +194,8 @@ static void parse(struct session *session, const unsigned char **bytes,
         enum error_code error = ERROR_NONE;
         struct request request;
         enum wire_outcome outcome =
-            wire_decode(session->chat->wire, &session->decoder, bytes, length,
-                        &request, &error);
+            wire_decode(session->chat->wire, &session->decoder,
+                        session_peer(session), bytes, length, &request, &error);
 
         if (outcome == WIRE_PARTIAL) {
             note_partial(session);

@@ -115,7 +115,7 @@ static struct session *session_create(struct chat *chat, enum dialect dialect,
         pool_free(&chat->sessions_pool, session);
         return NULL;
     }
-    decoder_init(&session->decoder, dialect, session_peer(session));
+    decoder_init(&session->decoder, dialect);
     timers_add(&chat->timers, session, UINT64_MAX);
     return session;
 }

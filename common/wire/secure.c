@@ -330,6 +330,7 @@ static unsigned char *content_to_open(struct wire *wire,
 }
 
 static enum error_code open_content(struct wire *wire, struct decoder *decoder,
+                                    struct wire_peer *peer,
                                     struct letter *letter)
 {
     struct sealing sealing = {
@@ -341,12 +342,12 @@ static enum error_code open_content(struct wire *wire, struct decoder *decoder,
     if (letter->content.length < SEAL_TAG_BYTES)
         return ERROR_BAD_HMAC;
     sealing.bytes = content_to_open(wire, decoder, letter->content);
-    if (!sealing.bytes || !peer_key(wire, decoder->peer))
+    if (!sealing.bytes || !peer_key(wire, peer))
         return ERROR_INTERNAL;
     memcpy(sealing.iv, letter->iv, sizeof(sealing.iv));
     letter->content =
         (struct slice){(const char *)sealing.bytes, sealing.length};
-    switch (keys_open(wire->keys, decoder->peer->key, &sealing,
+    switch (keys_open(wire->keys, peer->key, &sealing,
                       sealing.bytes + sealing.length)) {
     case OPENING_DONE:
         return ERROR_NONE;
@@ -361,25 +362,26 @@ static enum error_code open_content(struct wire *wire, struct decoder *decoder,
 /* SESSION_ACK, which has no content, only says that what follows is sealed. */
 static enum error_code agree_on_seal(const struct wire *wire,
                                      const struct decoder *decoder,
+                                     struct wire_peer *peer,
                                      const struct letter *letter)
 {
     if (decoder->greeted)
         return ERROR_HANDSHAKE;
     if (letter->sealed)
-        decoder->peer->sealed = true;
-    if (wire->config.encryption_required && !decoder->peer->sealed)
+        peer->sealed = true;
+    if (wire->config.encryption_required && !peer->sealed)
         return ERROR_HANDSHAKE;
     return ERROR_NONE;
 }
 
 static enum error_code unseal(struct wire *wire, struct decoder *decoder,
-                              struct letter *letter)
+                              struct wire_peer *peer, struct letter *letter)
 {
     if (letter_type(letter) == TYPE_SESSION_ACK)
-        return agree_on_seal(wire, decoder, letter);
+        return agree_on_seal(wire, decoder, peer, letter);
     if (letter->sealed)
-        return open_content(wire, decoder, letter);
-    return decoder->peer->sealed ? ERROR_BAD_HMAC : ERROR_NONE;
+        return open_content(wire, decoder, peer, letter);
+    return peer->sealed ? ERROR_BAD_HMAC : ERROR_NONE;
 }
 
 /* ---- Meaning: the content ----------------------------------------------- */
@@ -409,6 +411,7 @@ static enum error_code read_content(const struct letter *letter,
 }
 
 static enum error_code read_letter(struct wire *wire, struct decoder *decoder,
+                                   struct wire_peer *from,
                                    struct letter *letter,
                                    struct request *request)
 {
@@ -417,17 +420,18 @@ static enum error_code read_letter(struct wire *wire, struct decoder *decoder,
     if (error == ERROR_NONE)
         error = read_fields(letter, request);
     if (error == ERROR_NONE)
-        error = check_origin(letter, decoder->peer);
+        error = check_origin(letter, from);
     if (error == ERROR_NONE)
         error = read_seal(letter);
     if (error == ERROR_NONE)
-        error = unseal(wire, decoder, letter);
+        error = unseal(wire, decoder, from, letter);
     if (error == ERROR_NONE)
         error = read_content(letter, request);
     return error;
 }
 
 enum wire_outcome secure_decode(struct wire *wire, struct decoder *decoder,
+                                struct wire_peer *from,
                                 const unsigned char **bytes, size_t *length,
                                 struct request *request, enum error_code *error)
 {
@@ -445,6 +449,6 @@ enum wire_outcome secure_decode(struct wire *wire, struct decoder *decoder,
     letter.content =
         (struct slice){letter.headers.bytes + headers,
                        message.length - SECURE_HEAD_BYTES - headers};
-    *error = read_letter(wire, decoder, &letter, request);
+    *error = read_letter(wire, decoder, from, &letter, request);
     return *error == ERROR_NONE ? WIRE_READY : WIRE_INVALID;
 }

@@ -35,6 +35,7 @@ size_t secure_bytes(const unsigned char *head);
 size_t secure_bytes_max(const struct wire *);
 
 enum wire_outcome secure_decode(struct wire *, struct decoder *,
+                                struct wire_peer *from,
                                 const unsigned char **bytes, size_t *length,
                                 struct request *, enum error_code *);
 

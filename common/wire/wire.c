@@ -144,10 +144,9 @@ unsigned event_notice_kind(const struct event *event)
 
 /* ---- From the peer ------------------------------------------------------ */
 
-void decoder_init(struct decoder *decoder, enum dialect dialect,
-                  struct wire_peer *peer)
+void decoder_init(struct decoder *decoder, enum dialect dialect)
 {
-    *decoder = (struct decoder){.dialect = dialect, .peer = peer};
+    *decoder = (struct decoder){.dialect = dialect};
 }
 
 void decoder_release(struct decoder *decoder, struct budget *budget)
@@ -166,6 +165,7 @@ bool decoder_is_within(const struct decoder *decoder)
 }
 
 enum wire_outcome wire_decode(struct wire *wire, struct decoder *decoder,
+                              struct wire_peer *from,
                               const unsigned char **bytes, size_t *length,
                               struct request *request, enum error_code *error)
 {
@@ -180,7 +180,8 @@ enum wire_outcome wire_decode(struct wire *wire, struct decoder *decoder,
     case DIALECT_FRAME:
         return frame_decode(wire, decoder, bytes, length, request, error);
     case DIALECT_SECURE:
-        return secure_decode(wire, decoder, bytes, length, request, error);
+        return secure_decode(wire, decoder, from, bytes, length, request,
+                             error);
     }
     abort();
 }

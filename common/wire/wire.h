@@ -110,8 +110,7 @@ enum wire_outcome {
 
 /* One peer's decoder. Only an incomplete tail is copied, into `tail`. */
 struct decoder {
-    struct wire_peer *peer; /* NULL for text */
-    struct tail *tail;      /* NULL: empty */
+    struct tail *tail; /* NULL: empty */
     enum dialect dialect : 8;
     bool begun : 1;    /* text: the first byte has been looked at */
     bool greeted : 1;  /* text: a first line that is not empty has been read;
@@ -120,8 +119,7 @@ struct decoder {
     bool spent : 1;    /* the tail was the last request */
 };
 
-/* `peer` lives as long as the decoder. */
-void decoder_init(struct decoder *, enum dialect, struct wire_peer *);
+void decoder_init(struct decoder *, enum dialect);
 void decoder_release(struct decoder *, struct budget *);
 
 /* A binary peer has been welcomed: it has said who it is, and may go on. */
@@ -132,9 +130,11 @@ bool decoder_is_within(const struct decoder *);
 
 /*
  * Decodes the next request from `*bytes`, and moves `*bytes` and `*length`
- * past what it took. WIRE_INVALID with ERROR_INTERNAL: no memory.
+ * past what it took. It is `from` that peer, always the same; NULL for text.
+ * WIRE_INVALID with ERROR_INTERNAL: no memory.
  */
 enum wire_outcome wire_decode(struct wire *, struct decoder *,
+                              struct wire_peer *from,
                               const unsigned char **bytes, size_t *length,
                               struct request *, enum error_code *);
 

@@ -250,8 +250,8 @@ static void feed(struct pass *pass, size_t length)
         struct request request;
         enum error_code error = ERROR_NONE;
 
-        outcome = wire_decode(fuzz_wire(), &pass->decoder, &bytes, &length,
-                              &request, &error);
+        outcome = wire_decode(fuzz_wire(), &pass->decoder, &pass->peer, &bytes,
+                              &length, &request, &error);
         pass->at = start + (size_t)(bytes - piece);
         assert(pass->at + length == end);
         take(pass, outcome, &request, error);
@@ -328,7 +328,7 @@ static void run(struct pass *pass, cut_piece *cut)
 {
     pass->random = seed_of(pass->stream, pass->length);
     memcpy(pass->peer.uuid, vector_session, sizeof(pass->peer.uuid));
-    decoder_init(&pass->decoder, pass->decoder.dialect, &pass->peer);
+    decoder_init(&pass->decoder, pass->decoder.dialect);
     while (!pass->over && pass->at < pass->length)
         feed(pass, cut(pass, pass->length - pass->at));
     finish(pass);

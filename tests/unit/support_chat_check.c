@@ -131,7 +131,6 @@ static void check_binary(const struct session *session)
 {
     const struct binary *binary = session->binary;
 
-    assert_ptr_equal(session->decoder.peer, &binary->peer);
     assert_true(binary->unanswered <= HEARTBEATS_UNANSWERED_MAX);
     assert_true(binary->unanswered <= binary->stamp);
     assert_true(binary->ping_ahead <= session_unread(session));

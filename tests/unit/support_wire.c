@@ -176,7 +176,7 @@ void station_meet(struct station *station, bool welcomed)
     assert_true(station_memory(station) == 0);
     station->peer = (struct wire_peer){.sealed = false};
     memcpy(station->peer.uuid, vector_session, UUID_BYTES);
-    decoder_init(&station->decoder, dialect, &station->peer);
+    decoder_init(&station->decoder, dialect);
     if (welcomed)
         decoder_welcome(&station->decoder);
     station->over = false;
@@ -225,8 +225,8 @@ static void decode_piece(struct station *station, const unsigned char *piece,
     struct request request;
 
     do {
-        outcome = wire_decode(station->wire, &station->decoder, &at, &left,
-                              &request, &error);
+        outcome = wire_decode(station->wire, &station->decoder, &station->peer,
+                              &at, &left, &request, &error);
         assert_ptr_equal(at, piece + length - left);
         assert_false(station->exact && outcome == WIRE_READY && left > 0);
     } while (note(station, outcome, &request, error));
@@ -256,8 +256,8 @@ enum error_code station_tell(struct station *station, const void *bytes,
     enum error_code error = ERROR_NONE;
     struct request ignored;
     enum wire_outcome outcome =
-        wire_decode(station->wire, &station->decoder, &at, &length,
-                    request ? request : &ignored, &error);
+        wire_decode(station->wire, &station->decoder, &station->peer, &at,
+                    &length, request ? request : &ignored, &error);
 
     if (outcome == WIRE_READY) {
         assert_int_equal(length, 0);

@@ -570,8 +570,8 @@ static bool fail_nth_growth(unsigned n)
         const unsigned char *at = frame.bytes + i;
         size_t left = 1;
 
-        outcome = wire_decode(station.wire, &station.decoder, &at, &left,
-                              &request, &error);
+        outcome = wire_decode(station.wire, &station.decoder, &station.peer,
+                              &at, &left, &request, &error);
     }
     alloc_fail_at(0);
     if (outcome == WIRE_READY)

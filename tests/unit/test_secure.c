@@ -434,12 +434,12 @@ static bool fail_nth(unsigned n, size_t cut)
     before = alloc_count();
     alloc_fail_at(n);
     if (cut > 0)
-        outcome = wire_decode(station.wire, &station.decoder, &at, &left,
-                              &request, &error);
+        outcome = wire_decode(station.wire, &station.decoder, &station.peer,
+                              &at, &left, &request, &error);
     left = message.length - cut;
     if (outcome == WIRE_PARTIAL)
-        outcome = wire_decode(station.wire, &station.decoder, &at, &left,
-                              &request, &error);
+        outcome = wire_decode(station.wire, &station.decoder, &station.peer,
+                              &at, &left, &request, &error);
     alloc_fail_at(0);
     if (outcome == WIRE_READY)
         return alloc_count() - before >= n;

@@ -199,8 +199,9 @@ static void test_sealed_in_place_and_in_the_tail(void **state)
             station_feed(&station, message.bytes, cut);
         rest = message.bytes + cut;
         length = message.length - cut;
-        assert_int_equal(wire_decode(station.wire, &station.decoder, &rest,
-                                     &length, &request, &error),
+        assert_int_equal(wire_decode(station.wire, &station.decoder,
+                                     &station.peer, &rest, &length, &request,
+                                     &error),
                          WIRE_READY);
         assert_true(slice_equals(request.text, SLICE("who")));
         assert_memory_equal(message.bytes, before.bytes, message.length);

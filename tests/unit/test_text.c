@@ -203,7 +203,7 @@ static void feeder_init(struct feeder *feeder, size_t line_bytes_max,
     budget_init(&feeder->budget, UINT64_MAX);
     feeder->wire = wire_create(&config, &feeder->budget);
     assert_non_null(feeder->wire);
-    decoder_init(&feeder->decoder, DIALECT_TEXT, NULL);
+    decoder_init(&feeder->decoder, DIALECT_TEXT);
     feeder->line_bytes_max = line_bytes_max;
     feeder->outcomes = outcomes;
     feeder->closed = false;
@@ -248,7 +248,7 @@ static void feed(struct feeder *feeder, const unsigned char *bytes,
         enum error_code error = ERROR_NONE;
 
         assert_true(wire_need(&feeder->decoder) == SIZE_MAX);
-        outcome = wire_decode(feeder->wire, &feeder->decoder, &at, &left,
+        outcome = wire_decode(feeder->wire, &feeder->decoder, NULL, &at, &left,
                               &request, &error);
         assert_ptr_equal(at, piece + length - left);
         note(feeder, outcome, &request, error);
@@ -562,9 +562,9 @@ static void test_no_stream(void **state)
 
     (void)state;
     feeder_init(&feeder, 4096, &outcomes);
-    assert_int_equal(
-        wire_decode(feeder.wire, &feeder.decoder, &at, &left, &request, &error),
-        WIRE_PARTIAL);
+    assert_int_equal(wire_decode(feeder.wire, &feeder.decoder, NULL, &at, &left,
+                                 &request, &error),
+                     WIRE_PARTIAL);
     assert_null(at);
     feed_end(&feeder);
     assert_int_equal(outcomes.length, 0);
@@ -721,7 +721,7 @@ static bool fail_nth_growth(unsigned n)
         enum wire_outcome outcome;
 
         alloc_fail_at(n - (unsigned)(alloc_count() - before));
-        outcome = wire_decode(feeder.wire, &feeder.decoder, &at, &left,
+        outcome = wire_decode(feeder.wire, &feeder.decoder, NULL, &at, &left,
                               &request, &error);
         note(&feeder, outcome, &request, error);
     }
@@ -765,9 +765,9 @@ static void test_end_without_memory(void **state)
     feeder_init(&feeder, 4096, &outcomes);
     feed(&feeder, line, 10);
     feeder.budget.limit_bytes = memory_used(&feeder) + 100;
-    assert_int_equal(
-        wire_decode(feeder.wire, &feeder.decoder, &at, &left, &request, &error),
-        WIRE_INVALID);
+    assert_int_equal(wire_decode(feeder.wire, &feeder.decoder, NULL, &at, &left,
+                                 &request, &error),
+                     WIRE_INVALID);
     assert_int_equal(error, ERROR_INTERNAL);
     feeder_release(&feeder);
 }
@@ -786,7 +786,7 @@ static void test_whole_lines_cost_nothing(void **state)
     (void)state;
     feeder_init(&feeder, 4096, &outcomes);
     before = alloc_count();
-    while (wire_decode(feeder.wire, &feeder.decoder, &at, &left, &request,
+    while (wire_decode(feeder.wire, &feeder.decoder, NULL, &at, &left, &request,
                        &error) == WIRE_READY)
         assert_true(request.text.length == 0 ||
                     ((const unsigned char *)request.text.bytes > stream &&

@@ -86,8 +86,9 @@ static void check_requests(bool welcomed, const unsigned char *stream,
     assert_non_null(copy);
     memcpy(copy, stream, length);
     station_meet(&station, welcomed);
-    while ((outcome = wire_decode(station.wire, &station.decoder, &at, &length,
-                                  &request, &error)) != WIRE_PARTIAL) {
+    while ((outcome = wire_decode(station.wire, &station.decoder, &station.peer,
+                                  &at, &length, &request, &error)) !=
+           WIRE_PARTIAL) {
         if (outcome == WIRE_READY) {
             check_request(&request, station.decoder.greeted);
             decoder_welcome(&station.decoder);
