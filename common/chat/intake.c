@@ -178,7 +178,7 @@ static void take_outcome(struct session *session, enum wire_outcome outcome,
 /* What has come is not whole: a frame must be, soon. */
 static void note_partial(struct session *session)
 {
-    if (session->dialect == DIALECT_TEXT || session->within ||
+    if (!session->binary || session->within ||
         !decoder_is_within(&session->decoder))
         return;
     session->within = true;

@@ -126,8 +126,12 @@ struct session {
     struct decoder decoder;
     struct binary *binary; /* NULL for text */
     struct inbox *inbox;   /* NULL: empty */
+    /* Figures. */
+    uint64_t id;
+    uint64_t messages, bytes_in, bytes_out;
+    struct meter *meter;
+    struct address *address;
     /* Time. */
-    uint32_t timer_index;
     uint64_t opened_ns;
     uint64_t clock_ns; /* of session_clock: while paused what it says, else when
                           it would have been 0 */
@@ -136,21 +140,15 @@ struct session {
     uint64_t progress_ns; /* the peer took something, or sending began */
     uint64_t rate_ns;     /* when the rate will have caught up */
     uint64_t until_ns;    /* paused: when to try again; ending: at most */
-    /* Figures. */
-    uint64_t id;
-    uint64_t messages, bytes_in, bytes_out;
-    struct meter *meter;
-    struct address *address;
+    uint32_t timer_index;
     /* Who it is and how it stands. */
+    uint32_t stamp;            /* of the last join */
+    uint32_t request_id;       /* of what is being answered, 0: no number */
     enum error_code error : 8; /* if it ends with one */
-    enum dialect dialect : 8;
     enum encoding encoding : 8;
     enum session_state state : 8;
     enum ending ending : 8;
     uint8_t room_count, leaving_count;
-    uint8_t nick_length;
-    uint32_t stamp;       /* of the last join */
-    uint32_t request_id;  /* of what is being answered, 0: no number */
     bool named : 1;       /* found by its nick */
     bool ready : 1;       /* on the ready list */
     bool served : 1;      /* is being sent what it is due, see `serving` */
@@ -161,6 +159,7 @@ struct session {
     bool eof : 1;
     bool refused : 1;
     bool uncounted : 1; /* its place is another's already */
+    uint8_t nick_length;
     char nick[NICK_BYTES_MAX];
 };
 
@@ -184,7 +183,7 @@ struct room {
 
 _Static_assert(sizeof(struct room) + sizeof(struct lane) <= 256,
                "an idle room in one encoding costs 256 bytes");
-_Static_assert(sizeof(struct session) <= 424, "an idle session is small");
+_Static_assert(sizeof(struct session) <= 336, "an idle session is small");
 
 /* A source address with its sessions. */
 struct address {

@@ -76,7 +76,7 @@ static bool make_binary(struct session *session)
     struct chat *chat = session->chat;
     struct binary *binary;
 
-    if (session->dialect == DIALECT_TEXT)
+    if (session->decoder.dialect == DIALECT_TEXT)
         return true;
     binary = session->binary = pool_alloc(&chat->binaries_pool);
     if (!binary)
@@ -107,15 +107,14 @@ static struct session *session_create(struct chat *chat, enum dialect dialect,
         .clock_ns = chat->now_ns,
         .progress_ns = chat->now_ns,
         .until_ns = UINT64_MAX,
-        .dialect = dialect,
         .encoding = dialect_encoding(dialect),
         .state = SESSION_GREETING,
     };
+    decoder_init(&session->decoder, dialect);
     if (!make_binary(session)) {
         pool_free(&chat->sessions_pool, session);
         return NULL;
     }
-    decoder_init(&session->decoder, dialect);
     timers_add(&chat->timers, session, UINT64_MAX);
     return session;
 }
@@ -501,7 +500,7 @@ static uint64_t silence_deadline(const struct session *session)
     const struct chat_config *config = &session->chat->config;
     uint64_t deadline = UINT64_MAX;
 
-    if (session->dialect == DIALECT_TEXT)
+    if (!session->binary)
         return after(session, session->since_ns, config->idle_timeout_ns);
     if (session->within)
         deadline = earlier(deadline, after(session, session->since_ns,

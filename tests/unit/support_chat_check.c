@@ -138,7 +138,8 @@ static void check_binary(const struct session *session)
     if (session->encoding == ENCODING_SEALED)
         assert_true(binary->peer.sealed);
     else
-        assert_int_equal(session->encoding, dialect_encoding(session->dialect));
+        assert_int_equal(session->encoding,
+                         dialect_encoding(session->decoder.dialect));
 }
 
 /* Time runs for a frame that has begun, and for no other reason. */
@@ -164,7 +165,8 @@ static void check_session(struct chat *chat, struct session *session)
     assert_true(session_listens(session) || !session->paused);
     assert_true(!session->inbox || session->paused ||
                 !session_listens(session));
-    assert_int_equal(!session->binary, session->dialect == DIALECT_TEXT);
+    assert_int_equal(!session->binary,
+                     session->decoder.dialect == DIALECT_TEXT);
     if (session->state == SESSION_GREETING)
         check_greeting(session);
     if (session->binary)
