@@ -59,7 +59,7 @@ void pool_init(struct pool *pool, struct budget *budget, size_t object_bytes)
 {
     *pool = (struct pool){
         .budget = budget,
-        .object_bytes = (object_bytes + 15) / 16 * 16,
+        .object_bytes = (object_bytes + 7) / 8 * 8,
     };
     assert(object_bytes >= sizeof(struct free_object));
     assert(objects_per_slab(pool) > 0);

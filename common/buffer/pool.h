@@ -28,7 +28,7 @@ struct pool {
 
 void pool_init(struct pool *, struct budget *, size_t object_bytes);
 
-/* Memory of `object_bytes`, not cleared, aligned for any object; NULL when the
+/* Memory of `object_bytes`, not cleared, aligned to 8 bytes; NULL when the
  * budget or the memory is used up. */
 void *pool_alloc(struct pool *);
 

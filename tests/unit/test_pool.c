@@ -119,7 +119,7 @@ static void test_objects_are_apart(void **state)
         for (size_t j = 0; j < count; j++) {
             objects[j] = pool_alloc(&pool);
             assert_non_null(objects[j]);
-            assert_int_equal((uintptr_t)objects[j] % 16, 0);
+            assert_int_equal((uintptr_t)objects[j] % 8, 0);
             memset(objects[j], (int)(j % 251), sizes[i]);
         }
         assert_int_equal(pool.objects, count);
@@ -151,7 +151,7 @@ static void test_slabs_are_filled(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SIZES; i++) {
-        size_t bytes = (sizes[i] + 15) / 16 * 16;
+        size_t bytes = (sizes[i] + 7) / 8 * 8;
         size_t count;
 
         pool_open(sizes[i]);
