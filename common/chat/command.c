@@ -402,7 +402,7 @@ static void run_join(struct session *session, const struct arguments *arguments)
         return;
     membership = session_membership(session, name);
     if (membership) {
-        membership->stamp = ++session->stamp;
+        membership_select(membership);
         reply_joined(session, membership->room);
         return;
     }

@@ -142,12 +142,11 @@ struct session {
     uint64_t until_ns;    /* paused: when to try again; ending: at most */
     uint32_t timer_index;
     /* Who it is and how it stands. */
-    uint32_t stamp;            /* of the last join */
     uint32_t request_id;       /* of what is being answered, 0: no number */
     enum error_code error : 8; /* if it ends with one */
     enum encoding encoding : 8;
-    enum session_state state : 8;
-    enum ending ending : 8;
+    enum session_state state : 4;
+    enum ending ending : 4;
     uint8_t room_count, leaving_count;
     bool named : 1;       /* found by its nick */
     bool ready : 1;       /* on the ready list */
@@ -183,7 +182,7 @@ struct room {
 
 _Static_assert(sizeof(struct room) + sizeof(struct lane) <= 256,
                "an idle room in one encoding costs 256 bytes");
-_Static_assert(sizeof(struct session) <= 336, "an idle session is small");
+_Static_assert(sizeof(struct session) <= 328, "an idle session is small");
 
 /* A source address with its sessions. */
 struct address {
@@ -382,6 +381,9 @@ struct membership *room_join(struct session *, struct slice name);
 /* Leaves, and tells the others unless the server is stopping. The membership
  * may be gone after it. */
 void room_leave(struct membership *);
+
+/* Its room is the session's current one from now on. */
+void membership_select(struct membership *);
 
 /* A membership that is leaving has been sent all it was due, or never will. */
 void membership_finish(struct membership *);

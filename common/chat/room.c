@@ -341,14 +341,26 @@ static void membership_unlink(struct membership *membership)
     *place = membership->sibling;
 }
 
+void membership_select(struct membership *membership)
+{
+    uint32_t latest = 0;
+
+    for (struct membership *m = membership->session->memberships; m;
+         m = m->sibling) {
+        if (m->stamp > latest)
+            latest = m->stamp;
+    }
+    membership->stamp = latest + 1;
+}
+
 static void membership_enter(struct membership *membership, struct room *room,
                              struct lane *lane)
 {
     struct session *session = membership->session;
 
     membership_link(membership, room);
+    membership_select(membership);
     membership->cursor = lane_join(lane);
-    membership->stamp = ++session->stamp;
     session->room_count++;
     room->members++;
     room->readers++;
