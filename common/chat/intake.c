@@ -306,6 +306,22 @@ static void parse_inbox(struct session *session)
         inbox_drop(session);
 }
 
+/* So nobody, however fast he reads the replies to what waits in his inbox, has
+ * more than his part of a turn: the others are read from in between. */
+void session_resume_next(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    if (!session->paused)
+        return;
+    if (must_wait(session)) {
+        wait_on(session);
+        return;
+    }
+    session->until_ns = chat->now_ns + 1;
+    timers_advance(&chat->timers, session, session_deadline(session));
+}
+
 void session_resume(struct session *session)
 {
     if (!session->paused)

@@ -323,8 +323,12 @@ uint64_t session_deadline(const struct session *);
 
 /* ---- intake.c: what comes from the peer ---- */
 
-/* Parses on if it may now: called when what it waited for may have come. */
+/* Parses on if it may now: a turn begins in which what it waited for may have
+ * come. */
 void session_resume(struct session *);
+
+/* In the middle of a turn it may have come: parses on in the next one. */
+void session_resume_next(struct session *);
 
 /* Frees what has been received and not acted on. */
 void intake_drop(struct session *);

@@ -292,10 +292,8 @@ static void take_next(struct session *session)
     struct chat *chat = session->chat;
 
     session_take(session);
-    if (!session->span.segment && session->paused) {
-        session_resume(session);
-        session_take(session);
-    }
+    if (!session->span.segment)
+        session_resume_next(session);
     if (!session->span.segment && session->state == SESSION_ENDING &&
         session->ending != ENDING_EOF)
         last_word(session);
@@ -352,7 +350,7 @@ void session_sent(struct session *session, size_t length)
         serve_end(session);
         return;
     }
-    session_resume(session);
+    session_resume_next(session);
     if (session_due(session))
         ready_add(session);
     else

@@ -321,6 +321,16 @@ static uint64_t until_next_turn(void)
     return 1;
 }
 
+static bool somebody_awaits_turn(void)
+{
+    for (size_t i = 0; i < engine.count; i++) {
+        if (engine.clients[i].session &&
+            is_turn_awaited(engine.clients[i].session))
+            return true;
+    }
+    return false;
+}
+
 void engine_run(void)
 {
     unsigned turns = 0;
@@ -331,6 +341,8 @@ void engine_run(void)
         assert_true(turns++ < TURNS_MAX);
         if (is_turn_full(engine.chat))
             time_pass(until_next_turn());
+        else if (!moved && somebody_awaits_turn())
+            time_pass(1);
         else if (!moved)
             break;
     }

@@ -279,6 +279,14 @@ bool is_drained(const struct session *session)
            !session->memberships;
 }
 
+bool is_turn_awaited(const struct session *session)
+{
+    const struct chat *chat = session->chat;
+
+    return session->paused && session->until_ns == chat->now_ns + 1 &&
+           chat->config.rate_per_second == 0;
+}
+
 bool is_turn_full(const struct chat *chat)
 {
     return chat->appended_bytes > chat->config.room_window_bytes / 2;

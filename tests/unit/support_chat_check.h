@@ -21,6 +21,9 @@ void check_chat_idle(struct chat *);
  * one. */
 bool is_turn_full(const struct chat *);
 
+/* Whether the session only waits for the next turn (and not for its rate). */
+bool is_turn_awaited(const struct session *);
+
 /* Whether the session has been sent all that it was due. */
 bool is_drained(const struct session *);
 

@@ -1,7 +1,7 @@
 /*
  * What a room costs the others, and a message its room: a large room has its
- * turn and no more, one that is blocked costs nothing, and a member costs no
- * allocation and no encoding.
+ * turn and no more, so has one who asks a lot; one that is blocked costs
+ * nothing, and a member costs no allocation and no encoding.
  */
 #include "common/chat/internal.h"
 
@@ -190,6 +190,27 @@ static void test_no_allocation_per_member(void **state)
     }
 }
 
+/* However fast one reads the replies to thousands of requests that wait, it
+ * gets in a turn no more than it may have unread, and the reply under way. */
+static void test_asker_has_its_turn(void **state)
+{
+    size_t before, most = 0;
+
+    (void)state;
+    start();
+    for (unsigned i = 0; i < 2000; i++)
+        client_send(ann, "/help");
+    for (bool moved = true; moved; engine.now_ns++) {
+        before = ann->out.length;
+        moved = engine_turn() || session_paused(ann->session);
+        if (ann->out.length - before > most)
+            most = ann->out.length - before;
+    }
+    assert_true(ann->out.length > 10 * REPLIES_UNREAD_MAX);
+    assert_true(most < REPLIES_UNREAD_MAX + 8 * KIB);
+    engine_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +220,7 @@ int main(void)
         cmocka_unit_test(test_blocked_session_is_not_returned),
         cmocka_unit_test(test_talkers_share_the_turns),
         cmocka_unit_test(test_no_allocation_per_member),
+        cmocka_unit_test(test_asker_has_its_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
