@@ -122,6 +122,21 @@ static bool heartbeats_were_due(const struct life *life)
            has_passed(life->ping_ns, sent_ns(life), heartbeat_ns);
 }
 
+/* Who has been sent all there is must be sent a ping when an interval is over,
+ * and be closed when three have gone unanswered for one. */
+static bool ping_is_due(const struct life *life)
+{
+    return life->beaten_ns > 0 && has_passed(life->beaten_ns, life->clock_ns,
+                                             model.setup->config.heartbeat_ns);
+}
+
+/* In the middle of a frame it cannot answer, and gets one interval more. */
+static void put_off_ping(struct life *life)
+{
+    if (is_within(life) && ping_is_due(life))
+        life->beaten_ns = life->clock_ns;
+}
+
 /* ---- What has come, and what has gone ------------------------------------ */
 
 /* One that is too long has come when that is known, before its end. */
@@ -139,6 +154,7 @@ void deadlines_handed(struct life *life)
     uint64_t whole = life->whole;
 
     life->was_due |= is_due(life);
+    put_off_ping(life);
     while (life->pongs_from < life->pongs_to &&
            life->pongs[life->pongs_from % PINGS_MAX] <= life->state->handed)
         life->whole = life->pongs[life->pongs_from++ % PINGS_MAX];
@@ -172,15 +188,6 @@ void deadlines_check_due(const struct life *life)
 }
 
 /* ---- Kept --------------------------------------------------------------- */
-
-/* Who has been sent all there is must be sent a ping when an interval is over,
- * and be closed when three have gone unanswered for one. */
-static bool ping_is_due(const struct life *life)
-{
-    return life->beaten_ns > 0 && !is_within(life) &&
-           has_passed(life->beaten_ns, life->clock_ns,
-                      model.setup->config.heartbeat_ns);
-}
 
 /* Since when it takes nothing of what there is for it; now if it does. */
 static uint64_t blocked_since(struct life *life)
@@ -219,9 +226,12 @@ static bool end_is_due(const struct life *life)
 void deadlines_check_kept(struct life *life)
 {
     bool prompt = life->prompt_since <= life->connected;
-    bool due = !life->paused && !life->state->eof_handed && prompt &&
-               (handshake_is_due(life) || silence_is_due(life, life->line_ns) ||
-                ping_is_due(life));
+    bool due;
+
+    put_off_ping(life);
+    due = !life->paused && !life->state->eof_handed && prompt &&
+          (handshake_is_due(life) || silence_is_due(life, life->line_ns) ||
+           ping_is_due(life));
 
     due = life->over == OVER_NOT ? due : end_is_due(life);
     due |= block_is_due(life);
