@@ -18,7 +18,7 @@
 
 static const struct program program = {"stage3-epoll", 3};
 
-/* ---- Stopping ------------------------------------------------------------ */
+/* ---- Stopping ----------------------------------------------------------- */
 
 static void stop_accepting(struct server *server)
 {
@@ -54,7 +54,7 @@ void on_signals(struct server *server)
     }
 }
 
-/* ---- Starting ------------------------------------------------------------ */
+/* ---- Starting ----------------------------------------------------------- */
 
 /* The signals that we read as bytes reach us in no other way; a peer or a log
  * reader that has gone is an error of write(2), not a signal. */

@@ -111,7 +111,7 @@ static bool table_reserve(struct server *server, int fd)
     return true;
 }
 
-/* ---- Those to be read from ----------------------------------------------- */
+/* ---- Those to be read from ---------------------------------------------- */
 
 static void due_add(struct server *server, int fd)
 {
@@ -141,7 +141,7 @@ static int due_take(struct server *server)
     return fd;
 }
 
-/* ---- What the kernel is asked -------------------------------------------- */
+/* ---- What the kernel is asked ------------------------------------------- */
 
 static uint64_t token(enum source source, uint32_t slot, uint16_t generation)
 {
@@ -181,7 +181,7 @@ static int watch_connection(struct server *server, int operation, int fd)
         token(SOURCE_CONNECTION, (uint32_t)fd, connection->generation));
 }
 
-/* ---- Open and close ------------------------------------------------------ */
+/* ---- Open and close ----------------------------------------------------- */
 
 /* The engine's name for a session is its descriptor. */
 static void *user_of(int fd)
@@ -255,7 +255,7 @@ void link_read(void *user, struct link_sample *sample)
     sample->segments_out = info.tcpi_segs_out;
 }
 
-/* ---- Sending ------------------------------------------------------------- */
+/* ---- Sending ------------------------------------------------------------ */
 
 /* EPOLLOUT is asked for only while it says something: a Unix socket says it
  * whenever its peer has read, TCP in every event besides. EPOLL_CTL_MOD looks
@@ -322,7 +322,7 @@ static void send_ready(struct server *server)
     }
 }
 
-/* ---- Receiving ----------------------------------------------------------- */
+/* ---- Receiving ---------------------------------------------------------- */
 
 /*
  * Less than we asked for is all there was (epoll(7), the last question), which
@@ -388,8 +388,7 @@ static void read_due(struct server *server)
     }
 }
 
-/* ---- Events ---------------------------------------------------------------
- */
+/* ---- Events ------------------------------------------------------------- */
 
 /* The descriptor that the token is about; -1 if the connection that it was made
  * for has been closed since, be it a moment ago in this very turn. */
@@ -455,8 +454,7 @@ static void on_writable(struct server *server, const struct epoll_event *event)
         flush(server, fd);
 }
 
-/* ---- Turns ----------------------------------------------------------------
- */
+/* ---- Turns -------------------------------------------------------------- */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
