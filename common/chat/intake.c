@@ -324,8 +324,7 @@ void session_resume_next(struct session *session)
 
 void session_resume(struct session *session)
 {
-    if (!session->paused)
-        return;
+    assert(session->paused);
     if (!must_wait(session))
         parse_inbox(session);
     if (!session_listens(session))

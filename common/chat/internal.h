@@ -323,8 +323,8 @@ uint64_t session_deadline(const struct session *);
 
 /* ---- intake.c: what comes from the peer ---- */
 
-/* Parses on if it may now: a turn begins in which what it waited for may have
- * come. */
+/* Of a paused session: parses on if it may now. A turn begins in which what it
+ * waited for may have come. */
 void session_resume(struct session *);
 
 /* In the middle of a turn it may have come: parses on in the next one. */
