@@ -149,6 +149,7 @@ void chat_was_away(struct chat *chat, uint64_t away_ns)
 
         if (!session->paused) /* else its clock stands still already */
             session->clock_ns += away_ns;
+        session->progress_ns += away_ns;
         if (session->state == SESSION_GREETING)
             session->binary->hello_by_ns += away_ns;
     }

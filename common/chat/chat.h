@@ -113,8 +113,8 @@ void chat_destroy(struct chat *);
  * the Unix epoch). Deadlines that have passed take effect. */
 void chat_tick(struct chat *, uint64_t mono_ns, uint64_t wall_us);
 
-/* For so long nobody was read from: deadlines on what peers must send stand
- * still for that time. */
+/* For so long nobody was read from and nobody was sent to: deadlines on what
+ * peers must send, or take, stand still for that time. */
 void chat_was_away(struct chat *, uint64_t away_ns);
 
 /* When the next turn must begin at the latest, UINT64_MAX for never: to be

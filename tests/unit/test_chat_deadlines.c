@@ -119,6 +119,25 @@ static void test_stall(void **state)
     engine_stop();
 }
 
+/* While nobody sends to it, it cannot take anything. */
+static void test_stall_while_away(void **state)
+{
+    struct client *ann, *bob;
+
+    (void)state;
+    start(&ann, &bob);
+    client_stall(ann);
+    client_tell(bob, "hello");
+    engine_wait(10 * SECONDS);
+    engine.now_ns += 100 * SECONDS;
+    chat_was_away(engine.chat, 100 * SECONDS);
+    engine_wait(50 * SECONDS - 1);
+    assert_int_equal(engine_logged("error=timeout"), 0);
+    engine_wait(1);
+    assert_int_equal(engine_logged("error=timeout"), 1);
+    engine_stop();
+}
+
 /* That it is tried again is no progress. */
 static void test_trying_is_no_progress(void **state)
 {
@@ -467,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_what_is_heard),
         cmocka_unit_test(test_no_time_outs),
         cmocka_unit_test(test_stall),
+        cmocka_unit_test(test_stall_while_away),
         cmocka_unit_test(test_trying_is_no_progress),
         cmocka_unit_test(test_progress_is_no_stall),
         cmocka_unit_test(test_wakes_up_in_time),
