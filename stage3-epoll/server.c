@@ -73,7 +73,6 @@ _Static_assert(sizeof(struct connection) == 16, "an idle one costs little");
 void table_init(struct server *server)
 {
     server->due_first = server->due_last = -1;
-    server->turn_ns = clock_mono_ns();
 }
 
 void table_release(struct server *server)
@@ -533,6 +532,7 @@ static void turn(struct server *server)
 
 void serve(struct server *server)
 {
+    server->turn_ns = clock_mono_ns();
     while (!server->stopping || server->count > 0)
         turn(server);
 }

@@ -11,8 +11,8 @@
 #include "common/buffer/segment.h"
 
 struct outbox {
-    struct segment
-        *last;      /* the newest, which leads to the oldest; NULL: none */
+    /* The newest segment, which leads to the oldest; NULL: none. */
+    struct segment *last;
     uint32_t bytes; /* queued and not taken */
 };
 

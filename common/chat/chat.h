@@ -171,7 +171,7 @@ int session_pending(struct session *, struct iovec *, int max);
 /*
  * The first `length` bytes of what was pending are gone; fewer than were
  * pending means that the peer takes no more now. The session is not returned by
- * chat_next_ready until the rest is gone, that it can be sent the engine sees,
+ * chat_next_ready until the rest is gone (that it can be sent, the engine sees)
  * or it ends.
  */
 void session_sent(struct session *, size_t length);
