@@ -163,7 +163,6 @@ struct life {
     uint64_t stuck_ns; /* when a turn saw that it takes nothing; 0: it does */
     uint32_t send_count;
     uint64_t opened_ns, taken_ns; /* the world's: it took bytes last */
-    bool parts;                   /* it has asked for, or made, its end */
     bool waits;                   /* it took less than it was offered */
     bool waited;                  /* it did once */
     bool dribbles;                /* its stream comes slowly, or did once */
