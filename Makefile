@@ -101,6 +101,8 @@ LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
     $(if $(filter coverage,$(MODE)),--coverage) \
     -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen $(LDFLAGS)
 LIBS     := -lsodium -ljansson -ldeflate -lcrypto $(LDLIBS)
+# What one stage alone needs.
+$(OUT)/stage4-uring: private LIBS += -luring
 
 # Every finding ends the program with a status that no server uses for itself
 # (ThreadSanitizer's own, 66, is one of sysexits(3)).

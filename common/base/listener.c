@@ -42,6 +42,11 @@
 #define LOCK_TRIES 200
 #define LOCK_PAUSE_NS 10000000
 
+/* What a server that was killed had ordered of its ring keeps its sockets open
+ * until the kernel has taken it back: up to 16 ms after its death were seen. */
+#define IN_USE_TRIES 6
+#define IN_USE_PAUSE_NS 20000000
+
 static const char tcp_form[] =
     "not HOST:PORT with a numeric address (IPv6 in brackets)";
 
@@ -398,7 +403,17 @@ int listener_check(const struct listener *listener, const char **why)
     return result == 0 ? 0 : failure_status(family, -result, why);
 }
 
-int listener_open(struct listener *listener, const char **why)
+void listener_close(struct listener *listener)
+{
+    if (listener->made_socket)
+        unix_remove(listener);
+    if (listener->fd >= 0)
+        close(listener->fd);
+    listener->fd = -1;
+}
+
+/* Returns 0 or -errno, and then there is nothing to close. */
+static int open_once(struct listener *listener)
 {
     sa_family_t family = listener->address.ss_family;
     int result;
@@ -410,19 +425,21 @@ int listener_open(struct listener *listener, const char **why)
         result = unix_open(listener);
     else
         result = tcp_open(listener);
-    if (result == 0)
-        return 0;
-    listener_close(listener);
-    return failure_status(family, -result, why);
+    if (result < 0)
+        listener_close(listener);
+    return result;
 }
 
-void listener_close(struct listener *listener)
+int listener_open(struct listener *listener, const char **why)
 {
-    if (listener->made_socket)
-        unix_remove(listener);
-    if (listener->fd >= 0)
-        close(listener->fd);
-    listener->fd = -1;
+    const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
+    int result, tries = IN_USE_TRIES;
+
+    while ((result = open_once(listener)) == -EADDRINUSE && --tries > 0)
+        nanosleep(&pause, NULL);
+    if (result == 0)
+        return 0;
+    return failure_status(listener->address.ss_family, -result, why);
 }
 
 /* ---- Peers -------------------------------------------------------------- */

@@ -149,7 +149,8 @@ struct session *session_open(struct chat *, enum dialect, const struct peer *);
 
 /*
  * Takes all `length` bytes (at most RECEIVE_BYTES_MAX) that came from the peer.
- * Not to be called while the session is paused.
+ * While the session is paused they are kept: an engine may bring what it had
+ * ordered before, and is to order no more.
  */
 enum verdict session_receive(struct session *, const void *bytes,
                              size_t length);

@@ -220,8 +220,11 @@ static void parse_end(struct session *session)
 
 /* ---- Pausing ------------------------------------------------------------ */
 
-/* What had come when the session was paused, and is not parsed yet. */
+/* What had come when the session was paused, or after, and is not parsed yet.
+ */
 struct inbox {
+    struct inbox *next;    /* what came behind it */
+    struct inbox *last;    /* in the first one: the last one */
     uint32_t from, length; /* what is left begins at `from` */
     unsigned char bytes[];
 };
@@ -257,12 +260,21 @@ static void unpause(struct session *session)
     ready_add(session);
 }
 
+/* The first of them goes. */
+static void inbox_shift(struct session *session)
+{
+    struct inbox *first = session->inbox;
+
+    session->inbox = first->next;
+    if (session->inbox)
+        session->inbox->last = first->last;
+    budget_free(&session->chat->budget, first, sizeof(*first) + first->length);
+}
+
 static void inbox_drop(struct session *session)
 {
-    if (session->inbox)
-        budget_free(&session->chat->budget, session->inbox,
-                    sizeof(struct inbox) + session->inbox->length);
-    session->inbox = NULL;
+    while (session->inbox)
+        inbox_shift(session);
 }
 
 void intake_drop(struct session *session)
@@ -271,12 +283,22 @@ void intake_drop(struct session *session)
     decoder_release(&session->decoder, &session->chat->budget);
 }
 
+static void inbox_append(struct session *session, struct inbox *inbox)
+{
+    struct inbox *first = session->inbox;
+
+    if (first)
+        first->last->next = inbox;
+    else
+        session->inbox = first = inbox;
+    first->last = inbox;
+}
+
 static void inbox_keep(struct session *session, const unsigned char *bytes,
                        size_t length)
 {
     struct inbox *inbox;
 
-    assert(!session->inbox && length <= RECEIVE_BYTES_MAX);
     if (length == 0)
         return;
     inbox = budget_alloc(&session->chat->budget, sizeof(*inbox) + length);
@@ -286,10 +308,10 @@ static void inbox_keep(struct session *session, const unsigned char *bytes,
     }
     *inbox = (struct inbox){.length = (uint32_t)length};
     memcpy(inbox->bytes, bytes, length);
-    session->inbox = inbox;
+    inbox_append(session, inbox);
 }
 
-/* Parses what waits in the inbox, which goes when it is empty. */
+/* Parses the first of what waits in the inbox, which goes when it is empty. */
 static void parse_inbox(struct session *session)
 {
     struct inbox *inbox = session->inbox;
@@ -302,8 +324,10 @@ static void parse_inbox(struct session *session)
     length = inbox->length - inbox->from;
     parse(session, &bytes, &length);
     inbox->from = inbox->length - (uint32_t)length;
-    if (length == 0 || !session_listens(session))
+    if (!session_listens(session))
         inbox_drop(session);
+    else if (length == 0)
+        inbox_shift(session);
 }
 
 /* So nobody, however fast he reads the replies to what waits in his inbox, has
@@ -329,8 +353,8 @@ void session_resume(struct session *session)
         parse_inbox(session);
     if (!session_listens(session))
         return;
-    if (must_wait(session)) {
-        wait_on(session);
+    if (session->inbox || must_wait(session)) {
+        session_resume_next(session);
         return;
     }
     unpause(session);
@@ -352,19 +376,19 @@ enum verdict session_receive(struct session *session, const void *bytes,
 {
     const unsigned char *at = bytes;
 
-    assert(length <= RECEIVE_BYTES_MAX && !session->paused);
+    assert(length <= RECEIVE_BYTES_MAX);
     meter_add(session, (struct traffic){.in = length});
+    if (!session->paused)
+        parse(session, &at, &length);
     if (!session_listens(session))
         return VERDICT_CONTINUE;
-    parse(session, &at, &length);
-    if (!session_listens(session))
-        return VERDICT_CONTINUE;
-    if (!must_wait(session))
+    if (!session->paused && !must_wait(session))
         return VERDICT_CONTINUE;
     inbox_keep(session, at, length);
     if (!session_listens(session))
         return VERDICT_CONTINUE;
-    pause_reading(session);
+    if (!session->paused)
+        pause_reading(session);
     return VERDICT_PAUSE;
 }
 

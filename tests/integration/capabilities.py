@@ -9,6 +9,7 @@ STAGES = {
     1: "stage1-blocking",
     2: "stage2-framing",
     3: "stage3-epoll",
+    4: "stage4-uring",
 }
 
 # A test of a dialect that a stage lacks cannot be asked of it, so it is not
@@ -17,6 +18,7 @@ DIALECTS = {
     1: ("text",),
     2: ("text", "frame", "secure"),
     3: ("text", "frame", "secure"),
+    4: ("text", "frame", "secure"),
 }
 ALL_DIALECTS = ("text", "frame", "secure")
 
@@ -25,6 +27,7 @@ STALL_OPTION = {
     1: "--send-timeout",
     2: "--stall-timeout",
     3: "--stall-timeout",
+    4: "--stall-timeout",
 }
 
 # How many clients at once a test may ask of it. One is one thread of stage 1,
@@ -33,15 +36,16 @@ CROWD = {
     1: 500,
     2: 500,
     3: 10000,
+    4: 10000,
 }
 
 CAPABILITIES = {
     # A member that does not read slows no other.
-    "stalled_reader_harmless": {1: False, 2: True, 3: True},
+    "stalled_reader_harmless": {1: False, 2: True, 3: True, 4: True},
     # A member too far behind is told how many messages it missed.
-    "lag_is_told": {1: False, 2: True, 3: True},
+    "lag_is_told": {1: False, 2: True, 3: True, 4: True},
     # A private message to one that does not read is refused, not waited for.
-    "receiver_busy": {1: False, 2: True, 3: True},
+    "receiver_busy": {1: False, 2: True, 3: True, 4: True},
     # An idle text client costs 400 bytes at most.
-    "idle_costs_400_bytes": {1: False, 2: False, 3: True},
+    "idle_costs_400_bytes": {1: False, 2: False, 3: True, 4: True},
 }

@@ -1,0 +1,84 @@
+/*
+ * The ring: orders to the kernel one way, completions the other, and a pool of
+ * buffers that it fills with what it receives (io_uring(7),
+ * io_uring_register(2), "IORING_REGISTER_PBUF_RING").
+ *
+ * All that goes to the kernel by the ring goes through here, and all that
+ * comes back. So does what tests/faults makes of it: orders that fail, come
+ * short, late and in another order.
+ */
+#ifndef RINGCHAT_STAGE4_RING_H
+#define RINGCHAT_STAGE4_RING_H
+
+#include "common/base/limits.h"
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * How many sends a turn orders; orders that fit between two submissions (more
+ * are submitted in parts); completions that fit without overflow; and what the
+ * kernel has to put in what it receives. Powers of two, by the kernel's rule.
+ * Tests have a build in which all of them are tiny.
+ */
+#ifndef RING_TINY
+#define SENDS_MAX 1024
+#define ORDERS_MAX 2048
+#define COMPLETIONS_MAX 8192
+#define BUFFERS 1024
+#define BUFFER_BYTES 4096
+#else
+#define SENDS_MAX 4
+#define ORDERS_MAX 8
+#define COMPLETIONS_MAX 8
+#define BUFFERS 4
+#define BUFFER_BYTES 64
+#endif
+
+_Static_assert(BUFFER_BYTES <= RECEIVE_BYTES_MAX, "session_receive takes it");
+
+struct ring {
+    struct io_uring uring;
+    /* What turned up in this turn. */
+    struct io_uring_cqe completions[COMPLETIONS_MAX];
+    /* Whether all that was ordered had been submitted then, and all that was
+     * over had been fetched. */
+    bool settled;
+    /* The pool: shared with the kernel, which takes what lies between its head
+     * and our tail. */
+    struct io_uring_buf_ring *pool;
+    unsigned char *bytes;
+    bool ours[BUFFERS]; /* filled, and not given back yet */
+};
+
+/* The group that the buffers are asked for by (IOSQE_BUFFER_SELECT). */
+#define BUFFER_GROUP 0
+
+/* Returns 0 or -errno; then there is nothing to close. ENOSYS, EPERM, EINVAL:
+ * this process has no io_uring, or none that does (see ring_explain). */
+int ring_open(struct ring *);
+
+/* Nothing that was ordered may be left. */
+void ring_close(struct ring *);
+
+/* Whether that is the want of an io_uring, and not of memory or descriptors:
+ * then says why, and what can be done, in one line; else NULL. */
+const char *ring_explain(int error);
+
+/* Submits what has been ordered, to make room; 0 or -errno. */
+int ring_submit(struct ring *);
+
+/*
+ * Submits what has been ordered, waits until something is over, but no longer
+ * than `timeout` (NULL: for ever), and fetches what is over into `completions`.
+ * Returns how many, 0 when the time is over or a signal was handled.
+ */
+unsigned ring_turn(struct ring *, struct __kernel_timespec *timeout);
+
+/* The buffer that the kernel has filled, ours until given back. */
+const void *buffer_take(struct ring *, const struct io_uring_cqe *);
+void buffer_return(struct ring *, const struct io_uring_cqe *);
+
+#endif

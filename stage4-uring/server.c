@@ -1,0 +1,677 @@
+/*
+ * Stage 4: one thread, one ring, completion.
+ *
+ * The kernel is told what to do, for all at once, and tells what has been done.
+ * A receive is ordered once for each connection and goes on by itself; a send
+ * is ordered when there is something to send. One turn:
+ *
+ *     turn_wait      io_uring_enter(2): what has been ordered, what is over
+ *     sends_over     the last turn's sends have gone, or could not
+ *     on_completion  what has come is handed to the chat
+ *     accept_due     who comes is let in
+ *     send_ready     what the chat has for them is ordered
+ *
+ * All is read before anything is sent: what many have said in one turn goes to
+ * each member in one send. A peer that takes no more is left alone until the
+ * kernel says that it does; the chat keeps its place meanwhile.
+ */
+#include "stage4-uring/server.h"
+
+#include "common/base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TABLE_SLOTS_MIN 64
+#define STALL_NS (100 * 1000 * NS_PER_US)
+
+/*
+ * How a connection is read. A receive that has been ordered brings bytes again
+ * and again, until it is over: by itself, for want of a buffer, or because we
+ * take it back.
+ *
+ *     (nobody)
+ *        |  on_open
+ *        v               on_receive_over: by itself (then ordered again)
+ *     READING_ORDERED ------------------------------------+
+ *        |   |   ^  ^----------------------------------------+
+ *        |   |   |
+ *        |   |   +-- on_receive_over, send_ready: the chat takes more --+
+ *        |   |                                                         |
+ *        |   +-> READING_STOPPING ------------------------> READING_PAUSED
+ *        |   on_receive: the chat   on_receive_over: the chat
+ *        |   takes no more          takes no more
+ *        v
+ *     READING_ENDED   on_end: the peer sends no more
+ *
+ * From every state on_close leads back to nobody, when on_closed finds that all
+ * that was ordered for it is over.
+ */
+enum reading {
+    READING_ORDERED,
+    READING_STOPPING,
+    READING_PAUSED,
+    READING_ENDED,
+};
+
+/* A slot of the table, found by its descriptor. */
+struct connection {
+    struct session *session; /* NULL: the descriptor is no connection */
+    uint16_t generation;     /* one more for each that has had this slot */
+    uint8_t operations;      /* ordered, and not over */
+    enum reading reading : 4;
+    bool fed : 1;      /* got bytes since the receive was ordered */
+    bool sending : 1;  /* a send is ordered */
+    bool watching : 1; /* so is to hear when it can be written to */
+    bool closing : 1;  /* closed, but for what is ordered */
+};
+
+_Static_assert(sizeof(struct connection) == 16, "an idle one costs little");
+
+/* ---- The table ---------------------------------------------------------- */
+
+void table_release(struct server *server)
+{
+    assert(server->count == 0);
+    free(server->connections);
+}
+
+static struct connection *connection_at(struct server *server, int fd)
+{
+    assert(fd >= 0 && (size_t)fd < server->slots);
+    return &server->connections[fd];
+}
+
+/* Descriptors are small numbers (the lowest that is free: open(2)), so a table
+ * is the simplest thing to find a connection in. False without memory. */
+static bool table_reserve(struct server *server, int fd)
+{
+    size_t slots =
+        server->slots_allocated ? server->slots_allocated : TABLE_SLOTS_MIN;
+    struct connection *connections;
+
+    while (slots <= (size_t)fd)
+        slots *= 2;
+    if (slots > server->slots_allocated) {
+        connections =
+            realloc(server->connections, slots * sizeof(*connections));
+        if (!connections)
+            return false;
+        server->connections = connections;
+        server->slots_allocated = slots;
+    }
+    while (server->slots <= (size_t)fd)
+        server->connections[server->slots++] = (struct connection){0};
+    return true;
+}
+
+/* ---- What the kernel is told -------------------------------------------- */
+
+uint64_t token(enum operation operation, uint32_t slot, uint16_t generation)
+{
+    return (uint64_t)operation << 48 | (uint64_t)generation << 32 | slot;
+}
+
+/* When there is no room for one more, what there is goes to the kernel now. */
+struct io_uring_sqe *order(struct server *server)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&server->ring.uring);
+
+    if (sqe)
+        return sqe;
+    ring_submit(&server->ring);
+    return io_uring_get_sqe(&server->ring.uring);
+}
+
+/* IORING_OP_ASYNC_CANCEL of what has the token: ECANCELED will be its end.
+ * CQE_SKIP_SUCCESS: that says enough. ENOENT, EALREADY: it was over just then,
+ * or is about to be; without memory for the order (NULL) it goes on. */
+void order_cancel(struct server *server, uint64_t about, uint64_t own)
+{
+    struct io_uring_sqe *sqe = order(server);
+
+    if (!sqe)
+        return;
+    io_uring_prep_cancel64(sqe, about, 0);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, own);
+}
+
+static void on_close(struct server *, int fd, enum reason);
+
+/* An order that is about a connection. Without memory for it (NULL) the peer
+ * is given up. */
+static struct io_uring_sqe *order_for(struct server *server, int fd)
+{
+    struct io_uring_sqe *sqe = order(server);
+
+    if (!sqe) {
+        on_close(server, fd, REASON_RESET);
+        return NULL;
+    }
+    connection_at(server, fd)->operations++;
+    server->operations++;
+    return sqe;
+}
+
+static uint64_t token_of(struct server *server, enum operation operation,
+                         int fd)
+{
+    return token(operation, (uint32_t)fd,
+                 connection_at(server, fd)->generation);
+}
+
+/*
+ * IORING_OP_RECV, multishot: one completion for each buffer that was filled,
+ * with CQE_F_MORE as long as more will come. IOSQE_BUFFER_SELECT: from the
+ * pool, so that a connection that is silent has none. RECVSEND_POLL_FIRST, for
+ * one that got bytes by its last order: not before those that got none, and may
+ * have found the pool empty by what this one took.
+ */
+static void order_receive(struct server *server, int fd)
+{
+    struct connection *connection = connection_at(server, fd);
+    struct io_uring_sqe *sqe = order_for(server, fd);
+
+    if (!sqe)
+        return;
+    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    if (connection->fed)
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    io_uring_sqe_set_flags(sqe, IOSQE_BUFFER_SELECT);
+    sqe->buf_group = BUFFER_GROUP;
+    io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_RECEIVE, fd));
+    connection->reading = READING_ORDERED;
+    connection->fed = false;
+}
+
+/* IORING_OP_POLL_ADD, once: when the socket can be written to, or has failed.
+ */
+static void order_writable(struct server *server, int fd)
+{
+    struct io_uring_sqe *sqe = order_for(server, fd);
+
+    if (!sqe)
+        return;
+    io_uring_prep_poll_add(sqe, fd, POLLOUT);
+    io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_WRITABLE, fd));
+    connection_at(server, fd)->watching = true;
+}
+
+/*
+ * IORING_OP_SENDMSG. MSG_DONTWAIT: what does not fit the socket's buffer now is
+ * not waited for. MSG_WAITALL: less than all of it counts as failed.
+ * CQE_SKIP_SUCCESS: so if there is no completion, all of it has gone. By both
+ * it is done with, and the room's log free of it, when io_uring_enter(2) has
+ * submitted it. MSG_NOSIGNAL: a peer that has gone is an error, no SIGPIPE.
+ */
+static void order_send(struct server *server, int fd, size_t count)
+{
+    struct send *send = &server->sends[server->send_count];
+    struct io_uring_sqe *sqe = order_for(server, fd);
+
+    if (!sqe)
+        return;
+    send->message = (struct msghdr){
+        .msg_iov = send->vectors,
+        .msg_iovlen = count,
+    };
+    io_uring_prep_sendmsg(sqe, fd, &send->message,
+                          MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(
+        sqe, token(OPERATION_SEND, (uint32_t)server->send_count, 0));
+    connection_at(server, fd)->sending = true;
+    server->send_count++;
+}
+
+/* ---- Open and close ----------------------------------------------------- */
+
+/* The engine's name for a session is its descriptor. */
+static void *user_of(int fd)
+{
+    return (void *)(intptr_t)fd;
+}
+
+static int fd_of(void *user)
+{
+    return (int)(intptr_t)user;
+}
+
+/* Nothing is ordered for it any more: nobody hears of this descriptor again
+ * until it is somebody else's. close(2) before would end nothing: what is
+ * ordered keeps the connection open. */
+static void on_closed(struct server *server, int fd)
+{
+    struct connection *connection = connection_at(server, fd);
+
+    session_free(connection->session);
+    connection->session = NULL;
+    server->count--;
+    close(fd);
+}
+
+/* shutdown(2) ends what is ordered for it, and the order to take it all back
+ * ends it soon, whatever there is to receive. */
+static void stop_operations(struct server *server, int fd)
+{
+    struct io_uring_sqe *sqe;
+
+    shutdown(fd, SHUT_RDWR);
+    sqe = order(server);
+    if (!sqe)
+        return;
+    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+}
+
+static void on_close(struct server *server, int fd, enum reason reason)
+{
+    struct connection *connection = connection_at(server, fd);
+
+    assert(!connection->closing);
+    session_close(connection->session, reason);
+    connection->closing = true;
+    if (connection->operations > 0)
+        stop_operations(server, fd);
+    else
+        on_closed(server, fd);
+}
+
+/* One of those that were ordered for it is over. */
+static void operation_over(struct server *server, int fd)
+{
+    struct connection *connection = connection_at(server, fd);
+
+    assert(connection->operations > 0);
+    connection->operations--;
+    server->operations--;
+    if (connection->closing && connection->operations == 0)
+        on_closed(server, fd);
+}
+
+static struct session *make_session(struct server *server, int fd,
+                                    enum dialect dialect,
+                                    const struct sockaddr_storage *from)
+{
+    char name[PEER_TEXT_BYTES];
+    struct peer peer = {.user = user_of(fd), .name = name};
+
+    peer_text(from, name);
+    peer.counted = peer_key(from, peer.address);
+    return session_open(server->chat, dialect, &peer);
+}
+
+bool on_open(struct server *server, int fd, enum dialect dialect,
+             const struct sockaddr_storage *from)
+{
+    struct connection *connection;
+
+    if (!table_reserve(server, fd))
+        return false;
+    connection = connection_at(server, fd);
+    assert(!connection->session);
+    connection->session = make_session(server, fd, dialect, from);
+    if (!connection->session)
+        return false;
+    connection->generation++;
+    connection->operations = 0;
+    connection->fed = connection->sending = connection->watching = false;
+    connection->closing = false;
+    server->count++;
+    order_receive(server, fd);
+    return true;
+}
+
+/* getsockopt(2), TCP_INFO: fails on a Unix socket, of which there is nothing to
+ * know. */
+void link_read(void *user, struct link_sample *sample)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof(info);
+
+    if (getsockopt(fd_of(user), IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return;
+    sample->rtt_us = info.tcpi_rtt;
+    sample->retransmits = info.tcpi_total_retrans;
+    sample->segments_out = info.tcpi_segs_out;
+}
+
+/* ---- Sending ------------------------------------------------------------ */
+
+static void send_span(struct server *server, int fd,
+                      const struct iovec *vectors, size_t count)
+{
+    struct send *send = &server->sends[server->send_count];
+
+    send->fd = fd;
+    send->offered = 0;
+    for (size_t i = 0; i < count; i++) {
+        send->vectors[i] = vectors[i];
+        send->offered += (uint32_t)vectors[i].iov_len;
+    }
+    order_send(server, fd, count);
+}
+
+/* There is one send at a time: the next when it is over (sends_over). */
+static void flush(struct server *server, int fd)
+{
+    struct connection *connection = connection_at(server, fd);
+    struct iovec vectors[2];
+    int pending;
+
+    if (connection->sending || connection->closing)
+        return;
+    pending = session_pending(connection->session, vectors, 2);
+    if (pending > 0)
+        send_span(server, fd, vectors, (size_t)pending);
+    else if (pending == SESSION_SHUT)
+        shutdown(fd, SHUT_WR); /* sends FIN; we still read */
+    else if (pending == SESSION_END)
+        on_close(server, fd, REASON_ENDED);
+}
+
+/* Orders what everybody is due. */
+static void send_ready(struct server *server)
+{
+    struct session *session;
+
+    while (server->send_count < SENDS_MAX &&
+           (session = chat_next_ready(server->chat))) {
+        int fd = fd_of(session_user(session));
+
+        if (connection_at(server, fd)->reading == READING_PAUSED &&
+            !session_paused(session))
+            order_receive(server, fd);
+        flush(server, fd);
+    }
+}
+
+/* What a send has come to: `sent` bytes, or -errno. EAGAIN: none went. EPIPE
+ * and ECONNRESET: the peer is gone. ENOBUFS, ENOMEM: the kernel has no memory
+ * for it, and the peer is given up. */
+static void on_sent(struct server *server, struct send *send, int32_t sent)
+{
+    struct connection *connection = connection_at(server, send->fd);
+    bool failed = sent < 0 && sent != -EAGAIN;
+
+    send->offered = 0;
+    connection->sending = false;
+    if (!connection->closing && !failed) {
+        session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
+        if (session_blocked(connection->session) && !connection->watching)
+            order_writable(server, send->fd);
+    } else if (!connection->closing) {
+        on_close(server, send->fd, REASON_RESET);
+    }
+    operation_over(server, send->fd);
+}
+
+/* Those of which something has been heard went in part, or failed. When all has
+ * been heard, the others are done. */
+static void sends_over(struct server *server, unsigned count)
+{
+    const struct io_uring_cqe *cqes = server->ring.completions;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (cqes[i].user_data >> 48 == OPERATION_SEND)
+            on_sent(server, &server->sends[(uint32_t)cqes[i].user_data],
+                    cqes[i].res);
+    }
+    if (!server->ring.settled)
+        return;
+    for (size_t i = 0; i < server->send_count; i++) {
+        struct send *send = &server->sends[i];
+
+        if (send->offered > 0)
+            on_sent(server, send, (int32_t)send->offered);
+    }
+    server->send_count = 0;
+}
+
+/* ---- Receiving ---------------------------------------------------------- */
+
+/* The chat takes all that comes, also what comes after it has said that it
+ * takes no more: the kernel had it already. If that goes on, the receive is
+ * taken back. */
+static void on_receive(struct server *server, int fd, const void *bytes,
+                       size_t length)
+{
+    struct connection *connection = connection_at(server, fd);
+    bool paused = session_paused(connection->session);
+
+    connection->fed = true;
+    session_receive(connection->session, bytes, length);
+    if (!paused || connection->reading != READING_ORDERED)
+        return;
+    connection->reading = READING_STOPPING;
+    order_cancel(server, token_of(server, OPERATION_RECEIVE, fd),
+                 token_of(server, OPERATION_STOP, fd));
+}
+
+static void on_end(struct connection *connection)
+{
+    connection->reading = READING_ENDED;
+    session_eof(connection->session);
+}
+
+/* ENOBUFS: the pool was empty; all of it is back when what is ordered now is
+ * submitted. ECANCELED: we took it back. Or the kernel had no room for one more
+ * completion. None of these is the peer's doing. */
+static void on_receive_over(struct server *server, int fd)
+{
+    struct connection *connection = connection_at(server, fd);
+
+    if (connection->reading == READING_ENDED)
+        return;
+    if (session_paused(connection->session))
+        connection->reading = READING_PAUSED;
+    else
+        order_receive(server, fd);
+}
+
+/*
+ * A count of bytes, in the buffer that CQE_F_BUFFER says it has; 0 at the end
+ * of the stream; ECONNRESET, ETIMEDOUT: the connection has failed.
+ */
+static void on_received(struct server *server, int fd,
+                        const struct io_uring_cqe *cqe)
+{
+    struct connection *connection = connection_at(server, fd);
+
+    if (cqe->flags & IORING_CQE_F_BUFFER) {
+        const void *bytes = buffer_take(&server->ring, cqe);
+
+        if (!connection->closing)
+            on_receive(server, fd, bytes, (size_t)cqe->res);
+        buffer_return(&server->ring, cqe);
+    } else if (connection->closing) {
+        /* however it ends */
+    } else if (cqe->res == 0) {
+        on_end(connection);
+    } else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED) {
+        on_close(server, fd, REASON_RESET);
+    }
+    if (!is_over(cqe))
+        return;
+    if (!connection->closing)
+        on_receive_over(server, fd);
+    operation_over(server, fd);
+}
+
+/* ---- Completions -------------------------------------------------------- */
+
+/* The descriptor that the token is about. What is ordered for a connection is
+ * over before its slot is another's, but for the order to take something back,
+ * which may say late that there was nothing: then -1. */
+static int connection_meant(struct server *server, uint64_t token)
+{
+    int fd = (int)(uint32_t)token;
+    const struct connection *connection = connection_at(server, fd);
+
+    return connection->session &&
+                   connection->generation == (uint16_t)(token >> 32)
+               ? fd
+               : -1;
+}
+
+/* The peer takes bytes again, or the connection has failed, as sending says. If
+ * as much has been ordered as a turn may, the kernel says it again in the next.
+ */
+static void on_writable(struct server *server, int fd)
+{
+    struct connection *connection = connection_at(server, fd);
+
+    connection->watching = false;
+    if (!connection->closing && session_blocked(connection->session)) {
+        if (server->send_count < SENDS_MAX)
+            flush(server, fd);
+        else
+            order_writable(server, fd);
+    }
+    operation_over(server, fd);
+}
+
+/* A receive could not be taken back: it is over, or if not, that is tried again
+ * when more comes. */
+static void on_stop_failed(struct server *server, uint64_t about)
+{
+    int fd = connection_meant(server, about);
+
+    if (fd >= 0 && connection_at(server, fd)->reading == READING_STOPPING)
+        connection_at(server, fd)->reading = READING_ORDERED;
+}
+
+static void on_completion(struct server *server, const struct io_uring_cqe *cqe)
+{
+    uint64_t about = cqe->user_data;
+
+    switch ((enum operation)(about >> 48)) {
+    case OPERATION_SIGNALS:
+        on_signals(server, cqe);
+        break;
+    case OPERATION_ACCEPT:
+        on_accepted(server, &server->acceptors[(uint32_t)about], cqe);
+        break;
+    case OPERATION_RECEIVE:
+        on_received(server, connection_meant(server, about), cqe);
+        break;
+    case OPERATION_WRITABLE:
+        on_writable(server, connection_meant(server, about));
+        break;
+    case OPERATION_STOP:
+        on_stop_failed(server, about);
+        break;
+    case OPERATION_SEND:   /* sends_over has seen to it */
+    case OPERATION_CANCEL: /* what it was about says how it ended */
+        break;
+    }
+}
+
+/* ---- Turns -------------------------------------------------------------- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When something has to be done, whether or not anything happens. */
+static uint64_t deadline(struct server *server)
+{
+    uint64_t until_ns =
+        earlier(chat_deadline(server->chat), accept_deadline(server));
+
+    if (!server->watching)
+        return 0;
+    return server->stopping ? earlier(until_ns, server->cut_ns) : until_ns;
+}
+
+/* io_uring_enter(2), in ring_turn: submits, and waits, with a time-out in
+ * nanoseconds; the number of completions. */
+static unsigned turn_wait(struct server *server, uint64_t until_ns)
+{
+    uint64_t now_ns = clock_mono_ns();
+    uint64_t ns = until_ns > now_ns ? until_ns - now_ns : 0;
+    struct __kernel_timespec timeout = {
+        .tv_sec = (long long)(ns / NS_PER_SECOND),
+        .tv_nsec = (long long)(ns % NS_PER_SECOND),
+    };
+
+    return ring_turn(&server->ring, until_ns == UINT64_MAX ? NULL : &timeout);
+}
+
+/* If we are late, be it that a turn took long or that the process was stopped,
+ * peers may have been in time: nobody was read from meanwhile. */
+static void tell_time(struct server *server, uint64_t until_ns)
+{
+    uint64_t now_ns = clock_mono_ns();
+
+    if (now_ns > until_ns && now_ns - until_ns > STALL_NS)
+        chat_was_away(server->chat, now_ns - server->turn_ns);
+    server->turn_ns = now_ns;
+    chat_tick(server->chat, now_ns, clock_wall_us());
+}
+
+/* Those that have not ended in time. */
+static void cut(struct server *server)
+{
+    for (size_t fd = 0; fd < server->slots; fd++) {
+        struct connection *connection = &server->connections[fd];
+
+        if (connection->session && !connection->closing)
+            on_close(server, (int)fd, REASON_ENDED);
+    }
+}
+
+static void turn(struct server *server)
+{
+    uint64_t until_ns = deadline(server);
+    bool busy = server->send_count > 0 || !server->ring.settled;
+    unsigned count = turn_wait(server, busy ? 0 : until_ns);
+
+    sends_over(server, count);
+    tell_time(server, until_ns);
+    for (unsigned i = 0; i < count; i++)
+        on_completion(server, &server->ring.completions[i]);
+    signals_due(server);
+    accept_due(server);
+    send_ready(server);
+    if (server->stopping && server->turn_ns >= server->cut_ns)
+        cut(server);
+}
+
+/* IORING_OP_ASYNC_CANCEL, ASYNC_CANCEL_ANY: of all that is still ordered. The
+ * kernel would do that by itself, but some time after we have exited, and keep
+ * our ports until then. */
+static void order_cancel_all(struct server *server)
+{
+    struct io_uring_sqe *sqe = order(server);
+
+    if (!sqe)
+        return;
+    io_uring_prep_cancel(sqe, NULL, IORING_ASYNC_CANCEL_ANY);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+}
+
+bool is_serving(const struct server *server)
+{
+    return !server->stopping || server->count > 0;
+}
+
+void serve(struct server *server)
+{
+    server->turn_ns = clock_mono_ns();
+    while (is_serving(server))
+        turn(server);
+    while (server->operations > 0) {
+        order_cancel_all(server);
+        turn(server);
+    }
+}
