@@ -9,13 +9,14 @@
 
 MODE     ?= release
 SANITIZE ?=
+FAULTS   ?=
 STAGE    ?=
 FROM     ?=
 TO       ?=
 SIDE     ?=
 K        ?=
 ARGS     ?=
-CLIENTS  ?= 1000
+CLIENTS  ?=
 DIALECT  ?=
 SECONDS  ?= 20
 SEEDS    ?=
@@ -31,7 +32,7 @@ PYTHON ?= /usr/bin/python3
 
 comma   := ,
 DEFAULT := release-gcc
-VARIANT := $(MODE)-$(notdir $(lastword $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+VARIANT := $(MODE)-$(notdir $(lastword $(CC)))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))$(if $(FAULTS),-faults)
 OUT     := build/$(VARIANT)
 
 # All processors, unless -j says otherwise (make lets the command line win).
@@ -96,7 +97,7 @@ SANITIZERS := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
 INCLUDES := -iquote . -D_GNU_SOURCE
 # Not expanded before a recipe is: INCLUDES is another for what needs vectors.h.
 COMPILE   = -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIE \
-    $(if $(SANITIZE),$(SANITIZERS),$(MODE_$(MODE))) $(CPPFLAGS) $(CFLAGS)
+    $(if $(FAULTS),-DRING_TINY) $(if $(SANITIZE),$(SANITIZERS),$(MODE_$(MODE))) $(CPPFLAGS) $(CFLAGS)
 LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
     $(if $(filter coverage,$(MODE)),--coverage) \
     -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen $(LDFLAGS)
@@ -114,7 +115,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 # ---- Sources and what becomes of them ---------------------------------------
 
-STAGES   := $(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/*.c))))
+# FAULTS=1: those with a ring, with tests/faults between it and the kernel.
+STAGES   := $(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/$(if $(FAULTS),ring,*).c))))
 PROGRAMS := $(STAGES:%=$(OUT)/%)
 # The newest, or the one that STAGE asks for.
 NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
@@ -147,7 +149,12 @@ $(OUT)/%.a:
 
 LIBRARIES := $(OUT)/libcore.a $(OUT)/libbase.a
 
-$(PROGRAMS): $(OUT)/%: $$(call objects,$$*/*.c) $(LIBRARIES)
+FAULT_OBJECTS := $(if $(FAULTS),$(call objects,tests/faults/*.c tests/unit/support_random.c))
+$(PROGRAMS): $(OUT)/%: $$(call objects,$$*/*.c) $(FAULT_OBJECTS) $(LIBRARIES)
+ifneq ($(FAULTS),)
+# See tests/faults/faults.h.
+$(PROGRAMS): private LINK += -Wl,--wrap=ring_turn,--wrap=io_uring_submit,--wrap=io_uring_submit_and_wait_timeout
+endif
 $(UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
 # Private: what these are made of is made as for the programs.
 $(UNITS): private LIBS += -lcmocka
@@ -204,7 +211,7 @@ FORCE:
 COMPILER_gcc   := gcc
 COMPILER_clang := clang libclang-rt-dev
 
-PACKAGES_build := libc6-dev libdeflate-dev libjansson-dev libsodium-dev \
+PACKAGES_build := libc6-dev libdeflate-dev libjansson-dev libsodium-dev liburing-dev \
     libssl-dev uthash-dev
 # What makes the golden vectors.
 PACKAGES_vectors := python3 python3-cryptography
@@ -280,13 +287,13 @@ stall: deps ## what one reader that stalls does to the others (STAGE=1)
 idle: deps ## what idle members cost a server (STAGE=1, CLIENTS=1000)
 	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
 	@$(MAKE) all
-	@$(PYTHON) tests/demo/idle.py $(OUT)/$(NEWEST) $(CLIENTS)
+	@$(PYTHON) tests/demo/idle.py $(OUT)/$(NEWEST) $(or $(CLIENTS),1000)
 
 .PHONY: trace
-trace: deps ## system calls per message passed on, said one by one and in a burst (STAGE=1)
+trace: deps ## system calls per message passed on, one by one and in a burst (STAGE=1, CLIENTS=10)
 	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
 	@$(MAKE) all
-	@$(PYTHON) tests/demo/trace.py $(OUT)/$(NEWEST) $(ARGS)
+	@$(PYTHON) tests/demo/trace.py $(OUT)/$(NEWEST) $(or $(CLIENTS),10) $(ARGS)
 
 # The newest and the one before it, unless TO and FROM say otherwise. Of each
 # stage, a pair with the next.

@@ -125,14 +125,14 @@ void on_accepted(struct server *server, struct acceptor *acceptor,
 {
     if (is_over(cqe)) {
         server->operations--;
-        acceptor->due_ns = server->turn_ns;
+        acceptor->due_ns = server->stopping ? UINT64_MAX : server->turn_ns;
     }
-    if (cqe->res >= 0)
+    if (cqe->res >= 0 && server->stopping)
+        close(cqe->res);
+    else if (cqe->res >= 0)
         on_accept(server, acceptor, cqe->res);
-    else if (cqe->res != -ECANCELED)
+    else if (!server->stopping)
         accept_failed(acceptor, -cqe->res, server->turn_ns);
-    if (server->stopping)
-        acceptor->due_ns = UINT64_MAX;
 }
 
 static uint64_t token_of(const struct server *server,
@@ -191,8 +191,7 @@ int acceptor_prepare(struct acceptor *acceptor, const struct server *server,
     return acceptor->refusal_length > 0 ? 0 : -ENOMEM;
 }
 
-/* The order to accept keeps the socket open until it is taken back; who still
- * comes by it the chat will refuse. */
+/* The order to accept keeps the socket open until it is taken back. */
 void acceptor_stop(struct server *server, struct acceptor *acceptor)
 {
     acceptor->due_ns = UINT64_MAX;

@@ -203,33 +203,6 @@ static void order_writable(struct server *server, int fd)
     connection_at(server, fd)->watching = true;
 }
 
-/*
- * IORING_OP_SENDMSG. MSG_DONTWAIT: what does not fit the socket's buffer now is
- * not waited for. MSG_WAITALL: less than all of it counts as failed.
- * CQE_SKIP_SUCCESS: so if there is no completion, all of it has gone. By both
- * it is done with, and the room's log free of it, when io_uring_enter(2) has
- * submitted it. MSG_NOSIGNAL: a peer that has gone is an error, no SIGPIPE.
- */
-static void order_send(struct server *server, int fd, size_t count)
-{
-    struct send *send = &server->sends[server->send_count];
-    struct io_uring_sqe *sqe = order_for(server, fd);
-
-    if (!sqe)
-        return;
-    send->message = (struct msghdr){
-        .msg_iov = send->vectors,
-        .msg_iovlen = count,
-    };
-    io_uring_prep_sendmsg(sqe, fd, &send->message,
-                          MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL);
-    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(
-        sqe, token(OPERATION_SEND, (uint32_t)server->send_count, 0));
-    connection_at(server, fd)->sending = true;
-    server->send_count++;
-}
-
 /* ---- Open and close ----------------------------------------------------- */
 
 /* The engine's name for a session is its descriptor. */
@@ -345,32 +318,50 @@ void link_read(void *user, struct link_sample *sample)
 
 /* ---- Sending ------------------------------------------------------------ */
 
-static void send_span(struct server *server, int fd,
-                      const struct iovec *vectors, size_t count)
+/*
+ * IORING_OP_SENDMSG. MSG_DONTWAIT: what does not fit the socket's buffer now is
+ * not waited for. MSG_WAITALL: less than all of it counts as failed.
+ * CQE_SKIP_SUCCESS: so if there is no completion, all of it has gone. By both
+ * it is done with, and the room's log free of it, when io_uring_enter(2) has
+ * submitted it. MSG_NOSIGNAL: a peer that has gone is an error, no SIGPIPE.
+ */
+static void send_span(struct server *server, int fd, struct send *send,
+                      size_t count)
 {
-    struct send *send = &server->sends[server->send_count];
+    struct io_uring_sqe *sqe = order_for(server, fd);
+    size_t index = (size_t)(send - server->sends);
 
+    if (!sqe)
+        return;
     send->fd = fd;
     send->offered = 0;
-    for (size_t i = 0; i < count; i++) {
-        send->vectors[i] = vectors[i];
-        send->offered += (uint32_t)vectors[i].iov_len;
-    }
-    order_send(server, fd, count);
+    for (size_t i = 0; i < count; i++)
+        send->offered += (uint32_t)send->vectors[i].iov_len;
+    send->message = (struct msghdr){
+        .msg_iov = send->vectors,
+        .msg_iovlen = count,
+    };
+    io_uring_prep_sendmsg(sqe, fd, &send->message,
+                          MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, token(OPERATION_SEND, (uint32_t)index, 0));
+    connection_at(server, fd)->sending = true;
+    server->send_count++;
 }
 
 /* There is one send at a time: the next when it is over (sends_over). */
 static void flush(struct server *server, int fd)
 {
     struct connection *connection = connection_at(server, fd);
-    struct iovec vectors[2];
+    struct send *send = &server->sends[server->send_count];
     int pending;
 
+    assert(server->send_count < SENDS_MAX);
     if (connection->sending || connection->closing)
         return;
-    pending = session_pending(connection->session, vectors, 2);
+    pending = session_pending(connection->session, send->vectors, 2);
     if (pending > 0)
-        send_span(server, fd, vectors, (size_t)pending);
+        send_span(server, fd, send, (size_t)pending);
     else if (pending == SESSION_SHUT)
         shutdown(fd, SHUT_WR); /* sends FIN; we still read */
     else if (pending == SESSION_END)
@@ -587,8 +578,6 @@ static uint64_t deadline(struct server *server)
     uint64_t until_ns =
         earlier(chat_deadline(server->chat), accept_deadline(server));
 
-    if (!server->watching)
-        return 0;
     return server->stopping ? earlier(until_ns, server->cut_ns) : until_ns;
 }
 
@@ -668,6 +657,8 @@ bool is_serving(const struct server *server)
 void serve(struct server *server)
 {
     server->turn_ns = clock_mono_ns();
+    signals_due(server);
+    accept_due(server);
     while (is_serving(server))
         turn(server);
     while (server->operations > 0) {

@@ -451,11 +451,13 @@ void peer_text(const struct sockaddr_storage *peer, char text[PEER_TEXT_BYTES])
         v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     char host[HOST_BYTES_MAX], port[PORT_DIGITS_MAX + 1];
 
-    /* With these flags nothing is looked up, and a zone is kept. */
-    if (peer->ss_family == AF_UNIX ||
-        getnameinfo((const void *)peer, length, host, sizeof(host), port,
-                    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    /* With these flags nothing is looked up, and a zone is kept. It fails on
+     * what is no address: of a client that has gone before we asked. */
+    if (peer->ss_family == AF_UNIX)
         snprintf(text, PEER_TEXT_BYTES, "unix");
+    else if (getnameinfo((const void *)peer, length, host, sizeof(host), port,
+                         sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        snprintf(text, PEER_TEXT_BYTES, "unknown");
     else
         snprintf(text, PEER_TEXT_BYTES, v6 ? "[%s]:%s" : "%s:%s", host, port);
 }

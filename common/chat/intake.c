@@ -304,6 +304,7 @@ static void inbox_keep(struct session *session, const unsigned char *bytes,
     inbox = budget_alloc(&session->chat->budget, sizeof(*inbox) + length);
     if (!inbox) {
         session_fault(session, "no memory for what was received");
+        inbox_drop(session); /* what it is told needs some */
         return;
     }
     *inbox = (struct inbox){.length = (uint32_t)length};
@@ -311,23 +312,32 @@ static void inbox_keep(struct session *session, const unsigned char *bytes,
     inbox_append(session, inbox);
 }
 
-/* Parses the first of what waits in the inbox, which goes when it is empty. */
-static void parse_inbox(struct session *session)
+/* Parses the first of what waits in the inbox, which goes when it is empty.
+ * Returns how many bytes it took. */
+static size_t parse_inbox(struct session *session)
 {
     struct inbox *inbox = session->inbox;
-    const unsigned char *bytes;
-    size_t length;
+    const unsigned char *bytes = inbox->bytes + inbox->from;
+    size_t before = inbox->length - inbox->from;
+    size_t length = before;
 
-    if (!inbox)
-        return;
-    bytes = inbox->bytes + inbox->from;
-    length = inbox->length - inbox->from;
     parse(session, &bytes, &length);
     inbox->from = inbox->length - (uint32_t)length;
     if (!session_listens(session))
         inbox_drop(session);
     else if (length == 0)
         inbox_shift(session);
+    return before - length;
+}
+
+/* As much as one receive may bring, be it in many pieces, and what the last of
+ * them is longer. */
+static void parse_inboxes(struct session *session)
+{
+    size_t taken = 0;
+
+    while (session->inbox && !must_wait(session) && taken < RECEIVE_BYTES_MAX)
+        taken += parse_inbox(session);
 }
 
 /* So nobody, however fast he reads the replies to what waits in his inbox, has
@@ -349,8 +359,7 @@ void session_resume_next(struct session *session)
 void session_resume(struct session *session)
 {
     assert(session->paused);
-    if (!must_wait(session))
-        parse_inbox(session);
+    parse_inboxes(session);
     if (!session_listens(session))
         return;
     if (session->inbox || must_wait(session)) {

@@ -1,4 +1,5 @@
-"""The system calls by which a server passes messages on (`make trace STAGE=1`).
+"""The system calls by which a server passes messages on (`make trace STAGE=1`;
+`CLIENTS=1000` for as many members).
 
 Starts the program under strace, lets members meet, and has one of them say the
 same messages twice: one by one, each heard by all before the next is said, and
@@ -18,10 +19,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
 
 from server import Server  # noqa: E402
 
-MEMBERS = 10
 MESSAGES = 200
 LENGTH = 64
-DELIVERIES = MEMBERS * MESSAGES
 REST = 0.5  # seconds in which a server, even a traced one, comes to rest
 
 # A call is told where it begins. Where others came in between, another line
@@ -61,14 +60,14 @@ def in_a_burst(members, lines):
     hear(members, lines)
 
 
-def count(program, calls):
-    """The calls of each of the two conversations."""
+def count(program, size, calls):
+    """In a room of that size: the calls of each of the two conversations."""
     lines = [f"{n:0{LENGTH}}" for n in range(MESSAGES)]
     server = Server(traced(program, calls))
     server.wait_event("ready")
     try:
         members = [server.person("alice")]
-        members += [server.person(f"bob-{n}") for n in range(1, MEMBERS)]
+        members += [server.person(f"bob-{n}") for n in range(1, size)]
         counts = []
         for converse in one_by_one, in_a_burst:
             begun(calls)
@@ -79,33 +78,33 @@ def count(program, calls):
     return counts
 
 
-def print_row(name, counts):
-    cells = [f"{n:12,} {n / DELIVERIES:13.4f}" for n in counts]
+def print_row(name, counts, deliveries):
+    cells = [f"{n:12,} {n / deliveries:13.4f}" for n in counts]
     print(f"{name:18}" + "".join(cells))
 
 
-def print_table(counts):
+def print_table(counts, deliveries):
     """The calls that are most in the first conversation come first."""
     names = sorted(set().union(*counts))
     names.sort(key=lambda name: [c[name] for c in counts], reverse=True)
     print(f"{'':18}" + f"{'one by one':>26}{'in a burst':>26}")
     print(f"{'system call':18}" + f"{'calls':>12}  per delivery" * 2)
     for name in names:
-        print_row(name, [c[name] for c in counts])
-    print_row("in all", [c.total() for c in counts])
+        print_row(name, [c[name] for c in counts], deliveries)
+    print_row("in all", [c.total() for c in counts], deliveries)
 
 
 def main():
-    program, options = sys.argv[1], sys.argv[2:]
+    program, size, options = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+    deliveries = size * MESSAGES
+    command = [program, "--listen", "text://127.0.0.1:0", *options]
     with tempfile.NamedTemporaryFile("r") as calls:
-        counts = count(
-            [program, "--listen", "text://127.0.0.1:0", *options], calls
-        )
+        counts = count(command, size, calls)
     print(
-        f"{Path(program).name}: {MEMBERS} members, {MESSAGES} messages of "
-        f"{LENGTH} bytes: {DELIVERIES:,} deliveries"
+        f"{Path(program).name}: {size:,} members, {MESSAGES} messages of "
+        f"{LENGTH} bytes: {deliveries:,} deliveries"
     )
-    print_table(counts)
+    print_table(counts, deliveries)
 
 
 main()
