@@ -60,9 +60,9 @@ def in_a_burst(members, lines):
     hear(members, lines)
 
 
-def count(program, size, calls):
+def count(program, size, messages, calls):
     """In a room of that size: the calls of each of the two conversations."""
-    lines = [f"{n:0{LENGTH}}" for n in range(MESSAGES)]
+    lines = [f"{n:0{LENGTH}}" for n in range(messages)]
     server = Server(traced(program, calls))
     server.wait_event("ready")
     try:
@@ -99,7 +99,7 @@ def main():
     deliveries = size * MESSAGES
     command = [program, "--listen", "text://127.0.0.1:0", *options]
     with tempfile.NamedTemporaryFile("r") as calls:
-        counts = count(command, size, calls)
+        counts = count(command, size, MESSAGES, calls)
     print(
         f"{Path(program).name}: {size:,} members, {MESSAGES} messages of "
         f"{LENGTH} bytes: {deliveries:,} deliveries"
@@ -107,4 +107,5 @@ def main():
     print_table(counts, deliveries)
 
 
-main()
+if __name__ == "__main__":
+    main()
