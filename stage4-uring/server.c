@@ -37,15 +37,18 @@
  *
  *     (nobody)
  *        |  on_open
- *        v               on_receive_over: by itself (then ordered again)
- *     READING_ORDERED ------------------------------------+
- *        |   |   ^  ^----------------------------------------+
- *        |   |   |
- *        |   |   +-- on_receive_over, send_ready: the chat takes more --+
- *        |   |                                                         |
- *        |   +-> READING_STOPPING ------------------------> READING_PAUSED
- *        |   on_receive: the chat   on_receive_over: the chat
- *        |   takes no more          takes no more
+ *        v          on_receive_over: got none; receive_due
+ *     READING_ORDERED <-----------------------------------------+
+ *        |  |  |  ^                                             |
+ *        |  |  |  |           on_receive_over: got bytes        |
+ *        |  |  +--|----------------------------------> READING_DUE
+ *        |  |     |                                             ^
+ *        |  |     +---- send_ready: the chat takes more ----+   |
+ *        |  |                                               |   |
+ *        |  +-> READING_STOPPING ---------------> READING_PAUSED |
+ *        |  on_receive: the     |  on_receive_over: the chat     |
+ *        |  chat takes no more  |  takes no more                 |
+ *        |                      +--------------------------------+
  *        v
  *     READING_ENDED   on_end: the peer sends no more
  *
@@ -54,6 +57,7 @@
  */
 enum reading {
     READING_ORDERED,
+    READING_DUE,
     READING_STOPPING,
     READING_PAUSED,
     READING_ENDED,
@@ -169,9 +173,7 @@ static uint64_t token_of(struct server *server, enum operation operation,
 /*
  * IORING_OP_RECV, multishot: one completion for each buffer that was filled,
  * with CQE_F_MORE as long as more will come. IOSQE_BUFFER_SELECT: from the
- * pool, so that a connection that is silent has none. RECVSEND_POLL_FIRST, for
- * one that got bytes by its last order: not before those that got none, and may
- * have found the pool empty by what this one took.
+ * pool, so that a connection that is silent has none.
  */
 static void order_receive(struct server *server, int fd)
 {
@@ -181,8 +183,6 @@ static void order_receive(struct server *server, int fd)
     if (!sqe)
         return;
     io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
-    if (connection->fed)
-        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
     io_uring_sqe_set_flags(sqe, IOSQE_BUFFER_SELECT);
     sqe->buf_group = BUFFER_GROUP;
     io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_RECEIVE, fd));
@@ -257,16 +257,20 @@ static void on_close(struct server *server, int fd, enum reason reason)
         on_closed(server, fd);
 }
 
-/* One of those that were ordered for it is over. */
-static void operation_over(struct server *server, int fd)
+/* One of those that were ordered for it is over. Returns whether it is still to
+ * be looked after. */
+static bool operation_over(struct server *server, int fd)
 {
     struct connection *connection = connection_at(server, fd);
 
     assert(connection->operations > 0);
     connection->operations--;
     server->operations--;
-    if (connection->closing && connection->operations == 0)
+    if (!connection->closing)
+        return true;
+    if (connection->operations == 0)
         on_closed(server, fd);
+    return false;
 }
 
 static struct session *make_session(struct server *server, int fd,
@@ -390,18 +394,18 @@ static void send_ready(struct server *server)
 static void on_sent(struct server *server, struct send *send, int32_t sent)
 {
     struct connection *connection = connection_at(server, send->fd);
-    bool failed = sent < 0 && sent != -EAGAIN;
 
     send->offered = 0;
     connection->sending = false;
-    if (!connection->closing && !failed) {
-        session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
-        if (session_blocked(connection->session) && !connection->watching)
-            order_writable(server, send->fd);
-    } else if (!connection->closing) {
+    if (!operation_over(server, send->fd))
+        return;
+    if (sent < 0 && sent != -EAGAIN) {
         on_close(server, send->fd, REASON_RESET);
+        return;
     }
-    operation_over(server, send->fd);
+    session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
+    if (session_blocked(connection->session) && !connection->watching)
+        order_writable(server, send->fd);
 }
 
 /* Those of which something has been heard went in part, or failed. When all has
@@ -454,7 +458,8 @@ static void on_end(struct connection *connection)
 
 /* ENOBUFS: the pool was empty; all of it is back when what is ordered now is
  * submitted. ECANCELED: we took it back. Or the kernel had no room for one more
- * completion. None of these is the peer's doing. */
+ * completion. None of these is the peer's doing. Who got bytes comes behind
+ * those that got none, and may have found the pool empty by what it took. */
 static void on_receive_over(struct server *server, int fd)
 {
     struct connection *connection = connection_at(server, fd);
@@ -463,6 +468,8 @@ static void on_receive_over(struct server *server, int fd)
         return;
     if (session_paused(connection->session))
         connection->reading = READING_PAUSED;
+    else if (connection->fed)
+        connection->reading = READING_DUE;
     else
         order_receive(server, fd);
 }
@@ -475,25 +482,23 @@ static void on_received(struct server *server, int fd,
                         const struct io_uring_cqe *cqe)
 {
     struct connection *connection = connection_at(server, fd);
+    bool served =
+        is_over(cqe) ? operation_over(server, fd) : !connection->closing;
 
     if (cqe->flags & IORING_CQE_F_BUFFER) {
         const void *bytes = buffer_take(&server->ring, cqe);
 
-        if (!connection->closing)
+        if (served)
             on_receive(server, fd, bytes, (size_t)cqe->res);
         buffer_return(&server->ring, cqe);
-    } else if (connection->closing) {
-        /* however it ends */
-    } else if (cqe->res == 0) {
+    } else if (served && cqe->res == 0) {
         on_end(connection);
-    } else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED) {
+    } else if (served && cqe->res != -ENOBUFS && cqe->res != -ECANCELED) {
         on_close(server, fd, REASON_RESET);
-    }
-    if (!is_over(cqe))
         return;
-    if (!connection->closing)
+    }
+    if (served && is_over(cqe))
         on_receive_over(server, fd);
-    operation_over(server, fd);
 }
 
 /* ---- Completions -------------------------------------------------------- */
@@ -520,13 +525,12 @@ static void on_writable(struct server *server, int fd)
     struct connection *connection = connection_at(server, fd);
 
     connection->watching = false;
-    if (!connection->closing && session_blocked(connection->session)) {
-        if (server->send_count < SENDS_MAX)
-            flush(server, fd);
-        else
-            order_writable(server, fd);
-    }
-    operation_over(server, fd);
+    if (!operation_over(server, fd) || !session_blocked(connection->session))
+        return;
+    if (server->send_count < SENDS_MAX)
+        flush(server, fd);
+    else
+        order_writable(server, fd);
 }
 
 /* A receive could not be taken back: it is over, or if not, that is tried again
@@ -537,6 +541,18 @@ static void on_stop_failed(struct server *server, uint64_t about)
 
     if (fd >= 0 && connection_at(server, fd)->reading == READING_STOPPING)
         connection_at(server, fd)->reading = READING_ORDERED;
+}
+
+/* The receive that it says is over is to be ordered again. */
+static void receive_due(struct server *server, const struct io_uring_cqe *cqe)
+{
+    int fd = -1;
+
+    if (cqe->user_data >> 48 == OPERATION_RECEIVE && is_over(cqe))
+        fd = connection_meant(server, cqe->user_data);
+    if (fd >= 0 && connection_at(server, fd)->reading == READING_DUE &&
+        !connection_at(server, fd)->closing)
+        order_receive(server, fd);
 }
 
 static void on_completion(struct server *server, const struct io_uring_cqe *cqe)
@@ -628,6 +644,8 @@ static void turn(struct server *server)
     tell_time(server, until_ns);
     for (unsigned i = 0; i < count; i++)
         on_completion(server, &server->ring.completions[i]);
+    for (unsigned i = 0; i < count; i++)
+        receive_due(server, &server->ring.completions[i]);
     signals_due(server);
     accept_due(server);
     send_ready(server);

@@ -43,9 +43,11 @@
 #define LOCK_PAUSE_NS 10000000
 
 /* What a server that was killed had ordered of its ring keeps its sockets open
- * until the kernel has taken it back: up to 16 ms after its death were seen. */
-#define IN_USE_TRIES 6
-#define IN_USE_PAUSE_NS 20000000
+ * until the kernel has taken it back: 10 ms after its death, or on a machine
+ * that is busy a quarter of a second. Each pause is twice the one before; all
+ * of them make a second. */
+#define IN_USE_TRIES 11
+#define IN_USE_PAUSE_NS 1000000
 
 static const char tcp_form[] =
     "not HOST:PORT with a numeric address (IPv6 in brackets)";
@@ -432,11 +434,13 @@ static int open_once(struct listener *listener)
 
 int listener_open(struct listener *listener, const char **why)
 {
-    const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
+    struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
     int result, tries = IN_USE_TRIES;
 
-    while ((result = open_once(listener)) == -EADDRINUSE && --tries > 0)
+    while ((result = open_once(listener)) == -EADDRINUSE && --tries > 0) {
         nanosleep(&pause, NULL);
+        pause.tv_nsec *= 2;
+    }
     if (result == 0)
         return 0;
     return failure_status(listener->address.ss_family, -result, why);
