@@ -124,6 +124,10 @@ class Client:
         """What has come of a room and has not been heard."""
         return [self.hear(room) for _ in range(len(self._rooms[room]))]
 
+    def unanswered(self):
+        """What has come for this client alone and has not been taken."""
+        return [self.reply() for _ in range(len(self._replies))]
+
     def forget(self):
         """Drops the transcript so far: a crowd that hears much need not keep
         all of it."""

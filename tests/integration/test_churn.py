@@ -2,18 +2,24 @@
 middle of something."""
 
 import itertools
+import os
+import random
 import select
 import socket
+import time
 from contextlib import nullcontext
 
 import pytest
 
 import proc
-from capabilities import DIALECTS
+from capabilities import CAPABILITIES, DIALECTS
 from client import TextClient, is_error
 from crowd import ask, gather, knock, metric, mixed, request, unpinged
 from stalling import LINE
+from timing import SLOW as SLOWNESS
 from timing import WAIT, until
+from visitor import COMMON_ROOMS, Visitor
+
 
 @pytest.fixture
 def start(start_all, stage, family):
@@ -352,8 +358,107 @@ def test_cut_for_lagging_at_once(start, stage):
 def last_line(client):
     """What a client is told last, to it alone."""
     client.read_to_end()
-    lines = [client.reply() for _ in range(len(client._replies))]
-    return lines[-1]
+    return client.unanswered()[-1]
+
+
+# --- many at a time, each of whom knows what is meant for it
+
+PRESENT = 64
+# Enough for each way to go in the middle of each thing; `make test` has no
+# time for more. RINGCHAT_TEST_CYCLES=50000 is some minutes, and SEED=2 another
+# history:
+#     RINGCHAT_TEST_CYCLES=50000 make integration STAGE=4 K=gets_its_own
+CYCLES = int(os.environ.get("RINGCHAT_TEST_CYCLES", "400"))
+SEED = int(os.environ.get("SEED") or "1")
+# So many go in one moment at times, and others have their descriptors.
+GUST = 16
+
+
+class Visitors:
+    """Those who are there now; when one goes, another comes."""
+
+    def __init__(self, server, stage, kinds, witness):
+        self.chance = random.Random(SEED)
+        self.urls = {kind: server.url_of(kind) for kind in kinds}
+        self.kinds = (*kinds, "text", "text", "text")  # mostly people
+        self.may_stall = CAPABILITIES["stalled_reader_harmless"][stage]
+        lines = witness.ask_list("/help\n/echo over", "over")
+        self.help_lines = [line.removeprefix("* ") for line in lines]
+        self.come = 0
+        self.present = [self.make() for _ in range(PRESENT)]
+
+    def make(self):
+        kind = self.chance.choice(self.kinds)
+        common = f"den-{self.chance.randrange(COMMON_ROOMS)}"
+        stalls = self.may_stall and self.chance.random() < 0.1
+        visitor = Visitor(
+            self.come, kind, self.urls[kind],
+            room=self.chance.choice([common, None]),
+            help_lines=self.help_lines,
+            stalls=stalls and kind == "text",
+        )
+        self.come += 1
+        visitor.arrive()
+        return visitor
+
+    def go(self, count):
+        places = self.chance.sample(range(PRESENT), count)
+        for place in places:
+            self.chance.choice(Visitor.WAYS_TO_GO)(self.present[place])
+        for place in places:
+            self.present[place] = self.make()
+
+    def do_something(self):
+        visitor = self.chance.choice(self.present)
+        deed = self.chance.randrange(10)
+        if deed < 3:
+            visitor.speak(self.chance.randrange(1, 8))
+        elif deed < 4:
+            visitor.write_to(self.chance.choice(self.present).nick)
+        elif visitor.stalls:
+            visitor.ask_for_much()
+            visitor.stalls = False
+        elif deed < 7:
+            visitor.take_in()
+        else:
+            self.go(GUST if self.chance.random() < 0.05 else 1)
+
+    def end(self):
+        for visitor in self.present:
+            visitor.end()
+
+
+@pytest.mark.families("tcp4", "unix")
+@pytest.mark.timeout((60 + CYCLES / 20) * SLOWNESS)
+def test_each_gets_its_own(start, stage, kinds, measured):
+    """In hundreds of visits (see CYCLES), each of which ends in the middle of
+    something: lines under way in both directions, a send that the peer does
+    not take, half a line. No byte reaches another than it is meant for, and
+    who ends in order has got all that is due to it."""
+    server = start()
+    witness = server.connect(dialect="text")
+    before = proc.descriptors(server.pid), proc.threads(server.pid)
+    begin = time.monotonic()
+    visitors = Visitors(server, stage, kinds, witness)
+    while visitors.come < CYCLES:
+        visitors.do_something()
+    visitors.end()
+    until(
+        lambda: metric(witness, "clients_active") == 1,
+        "no session is left but the witness",
+    )
+    until(
+        lambda: (proc.descriptors(server.pid), proc.threads(server.pid))
+        == before,
+        "no descriptor and no thread is left",
+    )
+    assert witness.ask_list("/rooms", "* end of rooms") == [
+        "* room lobby 1 members"
+    ]
+    measured(
+        f"stage {stage}: {visitors.come:,} visits in "
+        f"{time.monotonic() - begin:.1f} s"
+    )
 
 
 # --- the end of the stream, together with all that is before it

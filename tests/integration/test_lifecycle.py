@@ -9,18 +9,10 @@ import pytest
 
 import proc
 from client import WELCOME
+from flooding import nc
 from timing import SLOW, WAIT, together, until
 
 # --- the end of the stream
-
-
-def nc(url):
-    """How `nc -N` is told to connect to a listener."""
-    scheme, _, rest = url.partition("://")
-    if scheme.endswith("+unix"):
-        return ["nc", "-N", "-U", rest]
-    host, _, port = rest.rpartition(":")
-    return ["nc", "-N", host.strip("[]"), port]
 
 
 def test_nc(server):

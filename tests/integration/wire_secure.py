@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 import struct
+from functools import lru_cache
 from types import SimpleNamespace
 from zlib import crc32
 
@@ -36,6 +37,7 @@ PLAIN_TEXT = "text/plain; charset=utf-8"
 # --- keys and seals
 
 
+@lru_cache(1000)
 def derive_key(key, salt):
     """The key of what one sender seals: the salt is the session's UUID for a
     client, the boot's for the server, as 16 bytes."""
