@@ -148,11 +148,13 @@ struct session {
     enum session_state state : 4;
     enum ending ending : 4;
     uint8_t room_count, leaving_count;
-    bool named : 1;       /* found by its nick */
-    bool ready : 1;       /* on the ready list */
-    bool served : 1;      /* is being sent what it is due, see `serving` */
-    bool blocked : 1;     /* the peer took less than was offered */
-    bool span_outbox : 1; /* the span came from the outbox */
+    bool named : 1;        /* found by its nick */
+    bool ready : 1;        /* on the ready list */
+    bool served : 1;       /* is being sent what it is due, see `serving` */
+    bool blocked : 1;      /* the peer took less than was offered */
+    bool span_outbox : 1;  /* the span came from the outbox */
+    bool rooms_next : 1;   /* a room was due already when it was taken */
+    bool outbox_first : 1; /* a room's messages follow something in it */
     bool paused : 1;
     bool within : 1; /* a frame has begun, see since_ns */
     bool eof : 1;

@@ -1,10 +1,10 @@
 /*
  * What goes to a peer, and in which order.
  *
- * A session finishes the span it has begun; then its outbox; then its
- * memberships in rotation; and when it is ending and has been sent all of that,
- * its last word. Nothing is queued per recipient: a room's bytes are taken from
- * its log when the peer can take them.
+ * A session finishes the span it has begun; then its outbox, with which rooms
+ * that are due take turns; then its memberships in rotation; and when it is
+ * ending and has been sent all of that, its last word. Nothing is queued per
+ * recipient: a room's bytes are taken from its log when the peer can take them.
  */
 #include "common/base/builder.h"
 #include "common/chat/internal.h"
@@ -134,6 +134,9 @@ static void take_outbox(struct session *session)
 {
     outbox_take(&session->outbox, &session->chat->segments, &session->span);
     session->span_outbox = true;
+    if (session->outbox.bytes == 0)
+        session->outbox_first = false;
+    session->rooms_next = !session->outbox_first && next_due(session);
 }
 
 /*
@@ -167,6 +170,7 @@ static void tell_lagged(struct membership *membership, uint64_t missed)
                               .room = room_name(membership->room),
                               .number = missed,
                           });
+    session->outbox_first = true;
 }
 
 /* Takes from the lane what fits a turn. */
@@ -208,18 +212,25 @@ static void finish_left(struct session *session)
     }
 }
 
+/* The outbox comes first, but not again and again: then a room that had to wait
+ * for it. NULL: no room's turn, or none is due. */
+static struct membership *next_room(struct session *session)
+{
+    if (session->outbox.bytes > 0 && !session->rooms_next)
+        return NULL;
+    session->rooms_next = false;
+    return next_due(session);
+}
+
 /* Begins the next span. Where a membership had missed something, what it is
  * told stands in the outbox now, and comes first. */
 static void session_take(struct session *session)
 {
     while (!session->span.segment && session->state != SESSION_ENDED) {
-        struct membership *membership;
+        struct membership *membership = next_room(session);
 
-        if (session->outbox.bytes > 0) {
+        if (!membership && session->outbox.bytes > 0)
             take_outbox(session);
-            break;
-        }
-        membership = next_due(session);
         if (!membership)
             break;
         rotate(membership);

@@ -320,6 +320,9 @@ static void membership_link(struct membership *membership, struct room *room)
     while (*place)
         place = &(*place)->sibling;
     *place = membership;
+    /* It is told that it has joined before it is sent anything. */
+    membership->session->rooms_next = false;
+    membership->session->outbox_first = true;
 }
 
 static void membership_unlink(struct membership *membership)

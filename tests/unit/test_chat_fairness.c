@@ -68,6 +68,32 @@ static void test_replies_come_first(void **state)
     engine_stop();
 }
 
+/* So are its rooms, if a turn sends it one span, and there is something for it
+ * alone in every turn: each takes turns with the other. */
+static void test_private_messages_have_half_the_turns(void **state)
+{
+    struct client *eve;
+    uint64_t privates = 0, messages = 0;
+    const char *line;
+
+    (void)state;
+    start();
+    eve = client_open("eve");
+    ann->completes_late = true;
+    for (unsigned turn = 0; turn < 100; turn++) {
+        client_send(eve, "/msg ann hi");
+        client_send(bob, "%u", turn);
+        engine_turn();
+    }
+    while ((line = client_line(ann))) {
+        privates += strcmp(line, "(private) eve: hi") == 0;
+        messages += strncmp(line, "[den] bob: ", 11) == 0;
+    }
+    assert_true(privates > 90);
+    assert_true(messages > 90);
+    engine_stop();
+}
+
 /* Members that take nothing are passed over. */
 static void test_blocked_members_are_skipped(void **state)
 {
@@ -216,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_large_room_has_its_turn),
         cmocka_unit_test(test_replies_come_first),
+        cmocka_unit_test(test_private_messages_have_half_the_turns),
         cmocka_unit_test(test_blocked_members_are_skipped),
         cmocka_unit_test(test_blocked_session_is_not_returned),
         cmocka_unit_test(test_talkers_share_the_turns),

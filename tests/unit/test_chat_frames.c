@@ -369,8 +369,8 @@ static void expect_all_and_end(const char *bye)
     client_expect(ann, "REPLY 1: joined den (1 members)");
     client_expect(ann, "ACK 2 seq=1");
     client_expect(ann, "REPLY 3: left den");
-    client_expect(ann, "MESSAGE 0 @ carl: psst");
     client_expect(ann, "MESSAGE 1 lobby carl: hello");
+    client_expect(ann, "MESSAGE 0 @ carl: psst");
     client_expect(ann, "MESSAGE 1 den ann: alone");
     if (bye)
         client_expect(ann, "%s", bye);
@@ -462,8 +462,8 @@ static void test_end_of_stream(void **state)
     client_expect(ann, "REPLY 1: joined den (1 members)");
     client_expect(ann, "ACK 2 seq=1");
     client_expect(ann, "REPLY 3: left den");
-    client_expect(ann, "MESSAGE 0 @ carl: psst");
     client_expect(ann, "MESSAGE 1 lobby carl: hello");
+    client_expect(ann, "MESSAGE 0 @ carl: psst");
     client_expect(ann, "MESSAGE 1 den ann: alone");
     client_expect_nothing(ann);
     assert_true(ann->closed && ann->drained);

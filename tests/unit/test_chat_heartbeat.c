@@ -276,8 +276,8 @@ static void test_between_replies(void **state)
     start();
     client_stall(ann);
     frame_command(ann, 1, "echo before");
-    client_tell(bob, "in the room");
     engine_wait(INTERVAL);
+    client_tell(bob, "in the room");
     frame_command(ann, 2, "echo after %0*d", 10000, 1);
     engine_run();
     ann->takes = strlen("TyLnId__mbefore");
