@@ -6,9 +6,13 @@
 #include "tests/sim/model_internal.h"
 
 #include "common/base/clock.h"
+#include "common/base/limits.h"
 
 /* A peer that reads at once is told within so many turns. */
 #define OVERDUE_TURNS_MAX 3
+/* And so many more where a turn sends it one span: of each room that it is in
+ * or has left, and of what is longer than a span. */
+#define SPAN_TURNS_MAX (2 * MEMBERSHIPS_MAX)
 #define PINGS_UNANSWERED_MAX 3
 
 static bool is_text(const struct life *life)
@@ -68,7 +72,10 @@ static bool silence_is_due(const struct life *life, uint64_t line_ns)
  * peer has taken nothing for all the chat knows. */
 static bool stall_is_due(const struct life *life)
 {
-    return (life->waited || model.setup->away || model.setup->late) &&
+    const struct setup *setup = model.setup;
+    bool lasts = setup->away || setup->late || setup->ordered;
+
+    return (life->waited || lasts) &&
            has_passed(life->taken_ns, world.now_ns,
                       model.setup->config.stall_timeout_ns);
 }
@@ -168,14 +175,19 @@ void deadlines_handed(struct life *life)
         life->frame_ns = life->clock_ns + 1; /* not 0 */
 }
 
+/* Where sends are over before the chat is told the time, they are so, for all
+ * it knows, when it was told last. */
 void deadlines_sent(struct life *life)
 {
+    uint64_t untold_ns =
+        model.setup->ordered ? world.now_ns - world.told_ns : 0;
+
     deadlines_time(life);
     life->was_due |= is_due(life);
-    life->taken_ns = world.now_ns;
+    life->taken_ns = world.now_ns - untold_ns;
     life->sends[life->send_count++ % SENDS_MAX] = (struct sent){
         .end = life->state->down.length,
-        .clock_ns = life->clock_ns,
+        .clock_ns = life->clock_ns - (life->paused ? 0 : untold_ns),
     };
 }
 
@@ -225,6 +237,8 @@ static bool end_is_due(const struct life *life)
 
 void deadlines_check_kept(struct life *life)
 {
+    uint32_t turns_max =
+        OVERDUE_TURNS_MAX + (model.setup->ordered ? SPAN_TURNS_MAX : 0);
     bool prompt = life->prompt_since <= life->connected;
     bool due;
 
@@ -239,7 +253,7 @@ void deadlines_check_kept(struct life *life)
         life->overdue = 0;
         return;
     }
-    if (++life->overdue > OVERDUE_TURNS_MAX)
+    if (++life->overdue > turns_max)
         promise_broken("time-outs come", "peer %u is not told `timeout`",
                        life->state->index);
 }

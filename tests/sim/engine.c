@@ -1,7 +1,7 @@
 /*
  * One turn of an engine, as common/chat/chat.h has it:
  *
- *     engine_tick     deadlines pass
+ *     tick            deadlines pass
  *     serve_peer      sends end, bytes and ends of streams come in, the blocked
  *                     are offered their rest
  *     serve_ready     bytes go out
@@ -11,6 +11,11 @@
  * that in a later turn, and what it offered must not have changed by then; a
  * session closed meanwhile is freed then (`dying`). What is received comes in a
  * buffer that ends where its memory ends, and is overwritten after the call.
+ *
+ * With setup.ordered all sends are over when the next turn begins, before the
+ * chat is told the time; some turns order few sends, and leave the rest to the
+ * next; and after VERDICT_PAUSE some pieces more come, which had been ordered.
+ * So an inbox holds (ORDERED_MAX + 1) * RECEIVE_BYTES_MAX at most.
  */
 #include "tests/sim/engine.h"
 
@@ -20,6 +25,7 @@
 
 #include "common/base/clock.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +36,8 @@
 #define STALL_NS (100 * NS_PER_MS) /* as stage 1's */
 #define PIECES_MAX 32              /* that come in a turn from one peer */
 #define SLOW_TURNS 64              /* that some sends take, about */
+#define ORDERED_MAX 64             /* pieces that come after a pause */
+#define FEW_SENDS 3                /* that some turns order at most */
 #define READY_MAX 100000           /* sessions that one turn serves */
 
 static struct {
@@ -37,7 +45,7 @@ static struct {
     struct rng rngs[PEERS_MAX];    /* for this turn */
     uint8_t order[PEERS_MAX];      /* of those who are there in it */
     unsigned there;
-    uint64_t told_ns; /* the time that the chat knows */
+    unsigned sends_left; /* that this turn orders at most */
 } engine;
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -56,13 +64,23 @@ static bool seldom(struct rng *rng, size_t n)
     return !world.calm && rng_below(rng, n) == 0;
 }
 
+/* In this turn's order. */
+static bool each_peer(bool (*serve)(struct peer_state *))
+{
+    bool moved = false;
+
+    for (unsigned i = 0; i < engine.there; i++)
+        moved |= serve(&world.peers[engine.order[i]]);
+    return moved;
+}
+
 /* ---- Time ---------------------------------------------------------------- */
 
 static void tick(void)
 {
     world.stamp++;
     chat_tick(world.chat, world.now_ns, world.wall_us);
-    engine.told_ns = world.now_ns;
+    world.told_ns = world.now_ns;
     for (unsigned i = 0; i < world.peer_count; i++) {
         if (world.peers[i].session)
             model_acted(&world.peers[i]);
@@ -71,7 +89,7 @@ static void tick(void)
 
 void engine_tell_time(void)
 {
-    if (engine.told_ns != world.now_ns)
+    if (world.told_ns != world.now_ns)
         tick();
 }
 
@@ -225,18 +243,32 @@ static void send_end(struct peer_state *peer)
     model_acted(peer);
 }
 
+/* Whether the chat learns later that it is over; and when, in turns, about. */
+static bool send_lasts(struct peer_state *peer)
+{
+    const struct setup *setup = &world.plan->setup;
+
+    peer->flight_turns = 1;
+    if (setup->ordered)
+        return true;
+    if (!setup->late || world.calm)
+        return false;
+    peer->flight_turns = seldom(rng_for(peer), 8) ? SLOW_TURNS : 2;
+    return true;
+}
+
 /* Whether the session may be asked for more at once. */
 static bool send_begin(struct peer_state *peer)
 {
     size_t offered = offered_by(peer);
     uint64_t waited_ns;
 
+    engine.sends_left--;
     check_offer(peer, offered);
     peer->landed = taken_of(peer, offered);
     peer->cut = peer->landed < offered || offered == SPAN_BYTES_MAX;
     land(peer, peer->landed);
-    if (world.plan->setup.late && !world.calm) {
-        peer->flight_turns = seldom(rng_for(peer), 8) ? SLOW_TURNS : 2;
+    if (send_lasts(peer)) {
         flight_begin(peer);
         return false;
     }
@@ -262,6 +294,13 @@ static bool complete(struct peer_state *peer)
     session_gone(peer->dying);
     peer->dying = NULL;
     return true;
+}
+
+/* The chat is not told the time before: for it they are over when it was told
+ * last. */
+static bool sends_over(void)
+{
+    return world.plan->setup.ordered && each_peer(complete);
 }
 
 /* ---- Flushing ------------------------------------------------------------ */
@@ -324,13 +363,15 @@ static bool serve_ready(void)
     struct session *session;
     unsigned served = 0;
 
-    for (;; served++) {
+    for (; engine.sends_left > 0; served++) {
         struct peer_state *peer;
 
         world.stamp++;
         session = chat_next_ready(world.chat);
-        if (!session)
-            return served > 0;
+        if (!session) {
+            model_turn_over();
+            break;
+        }
         peer = session_user(session);
         if (peer->session != session || served == READY_MAX)
             promise_broken("turns end", "peer %u is ready again", peer->index);
@@ -338,6 +379,7 @@ static bool serve_ready(void)
             peer->reading = true;
         flush(peer);
     }
+    return served > 0 || engine.sends_left == 0;
 }
 
 /* ---- Receiving ----------------------------------------------------------- */
@@ -357,10 +399,19 @@ static void map_receive_buffer(void)
         abort();
 }
 
+/* So many pieces have been ordered when the session is paused. */
+static unsigned ordered_yet(struct rng *rng)
+{
+    if (!world.plan->setup.ordered || !seldom(rng, 2))
+        return 0;
+    return (unsigned)rng_magnitude(rng, ORDERED_MAX);
+}
+
 static void hand(struct peer_state *peer, size_t length)
 {
     unsigned char *bytes = engine.receive_buffer + RECEIVE_BYTES_MAX - length;
     enum verdict verdict;
+    bool paused;
 
     engine_tell_time(); /* a send may have held us up */
     memcpy(bytes, bytes_at(&peer->up, peer->handed), length);
@@ -368,9 +419,14 @@ static void hand(struct peer_state *peer, size_t length)
     bytes_forget(&peer->up, peer->handed);
     world.stamp++;
     model_handed(peer);
+    paused = session_paused(peer->session);
     verdict = session_receive(peer->session, bytes, length);
     memset(bytes, 0xdd, length);
     peer->reading = verdict == VERDICT_CONTINUE;
+    if (paused)
+        peer->ordered--;
+    else if (!peer->reading)
+        peer->ordered = ordered_yet(rng_for(peer));
     if (session_paused(peer->session) == peer->reading)
         promise_broken("paused", "peer %u: not as session_receive says",
                        peer->index);
@@ -394,6 +450,13 @@ static size_t piece_length(const struct peer_state *peer, enum cut cut,
     return cut == CUT_ANYWHERE ? rng_magnitude(rng_for(peer), length) : length;
 }
 
+/* A session that is not paused any more, but has not been ready yet, is not
+ * read from either. */
+static bool may_come(const struct peer_state *peer)
+{
+    return peer->reading || peer->ordered > 0;
+}
+
 static bool receive(struct peer_state *peer)
 {
     struct rng *rng = rng_for(peer);
@@ -402,7 +465,7 @@ static bool receive(struct peer_state *peer)
     unsigned pieces = seldom(rng, 4) ? 1 : PIECES_MAX;
     bool moved = false;
 
-    for (; left > 0 && pieces > 0 && peer->reading; pieces--) {
+    for (; left > 0 && pieces > 0 && may_come(peer); pieces--) {
         size_t length = piece_length(peer, cut, left);
 
         hand(peer, length);
@@ -433,7 +496,7 @@ static bool receive_end(struct peer_state *peer)
 /* Its socket can be written to again. */
 static bool write_rest(struct peer_state *peer)
 {
-    if (!peer->blocked || peer->flying_count > 0 ||
+    if (!peer->blocked || peer->flying_count > 0 || engine.sends_left == 0 ||
         peer->down.length - peer->taken >= peer->capacity)
         return false;
     flush(peer);
@@ -442,7 +505,7 @@ static bool write_rest(struct peer_state *peer)
 
 static bool serve_peer(struct peer_state *peer)
 {
-    bool moved = complete(peer);
+    bool moved = !world.plan->setup.ordered && complete(peer);
 
     if (peer->session)
         moved |= receive(peer);
@@ -456,16 +519,6 @@ static bool serve_peer(struct peer_state *peer)
 static bool read_peer(struct peer_state *peer)
 {
     return peer->session && peer_read(peer, rng_for(peer));
-}
-
-/* In this turn's order. */
-static bool each_peer(bool (*serve)(struct peer_state *))
-{
-    bool moved = false;
-
-    for (unsigned i = 0; i < engine.there; i++)
-        moved |= serve(&world.peers[engine.order[i]]);
-    return moved;
 }
 
 static bool is_there(unsigned index)
@@ -482,6 +535,9 @@ static void draw_turn(uint64_t salt)
     unsigned first = (unsigned)rng_below(&rng, PEERS_MAX);
     unsigned stride = 1 + 2 * (unsigned)rng_below(&rng, PEERS_MAX / 2);
 
+    engine.sends_left = UINT_MAX;
+    if (world.plan->setup.ordered && seldom(&rng, 8))
+        engine.sends_left = 1 + (unsigned)rng_below(&rng, FEW_SENDS);
     engine.there = 0;
     for (unsigned i = 0; i < PEERS_MAX; i++) {
         unsigned index = (first + i * stride) % PEERS_MAX;
@@ -506,10 +562,10 @@ bool engine_turn(uint64_t salt)
 
     draw_turn(salt);
     world_trace(&world.now_ns, sizeof(world.now_ns));
+    moved = sends_over();
     tick();
-    moved = each_peer(serve_peer);
+    moved |= each_peer(serve_peer);
     moved |= serve_ready();
-    model_turn_over();
     moved |= each_peer(read_peer);
     if (!moved)
         check_deadline();
@@ -520,5 +576,4 @@ void engine_begin(void)
 {
     if (!engine.receive_buffer)
         map_receive_buffer();
-    engine.told_ns = 0;
 }

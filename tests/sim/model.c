@@ -186,6 +186,8 @@ void model_sent(const struct peer_state *peer, size_t length)
     life->waited |= life->waits;
     if (length > 0)
         deadlines_sent(life);
+    if (life->over != OVER_NOT)
+        life->over_ns = world.now_ns; /* the chat learns only now that it is */
     if (life->waits)
         life->prompt_since = NEVER;
 }
@@ -514,7 +516,9 @@ void model_turn_over(void)
         note_prompt(life);
         deadlines_check_kept(life);
     }
-    if (!model.setup->late && !model.setup->away)
+    /* Where a turn sends a peer one span, its replies and its other rooms have
+     * their turns as well. */
+    if (!model.setup->late && !model.setup->away && !model.setup->ordered)
         rooms_check_prompt();
 }
 

@@ -280,7 +280,8 @@ static void draw_setup(struct draw *draw, struct setup *setup)
     *setup = (struct setup){
         .late = engine == 0,
         .away = engine == 1,
-        .exact = one_in(draw, 4),
+        .ordered = engine == 2,
+        .exact = one_in(draw, 4) && engine != 2,
         .rooms = rooms[rng_below(&draw->rng, 8)],
     };
     draw_limits(draw, &setup->config);

@@ -109,7 +109,7 @@ void setup_print(const struct setup *setup, char *line, size_t space)
         " per-address=%" PRIu64 " memory=%" PRIu64 " rate=%.0f line=%" PRIu32
         " frame=%" PRIu32 " message=%" PRIu32 " ms: handshake=%" PRIu64
         " frame=%" PRIu64 " idle=%" PRIu64 " heartbeat=%" PRIu64
-        " stall=%" PRIu64 " drain=%" PRIu64 "%s%s%s%s%s%s",
+        " stall=%" PRIu64 " drain=%" PRIu64 "%s%s%s%s%s%s%s",
         setup->rooms, config->room_window_bytes, config->presence_members_max,
         config->sessions_max, config->sessions_per_address_max,
         config->memory_bytes_max, config->rate_per_second, wire->line_bytes_max,
@@ -121,6 +121,7 @@ void setup_print(const struct setup *setup, char *line, size_t space)
         config->drain_timeout_ns / NS_PER_MS,
         config->slow_consumer == SLOW_CONSUMER_DISCONNECT ? " disconnect" : "",
         wire->encryption_required ? " encryption" : "",
-        setup->late ? " late" : "", setup->exact ? " exact" : "",
-        setup->away ? " away" : "", setup->starved ? " starved" : "");
+        setup->late ? " late" : "", setup->ordered ? " ordered" : "",
+        setup->exact ? " exact" : "", setup->away ? " away" : "",
+        setup->starved ? " starved" : "");
 }

@@ -49,6 +49,7 @@ struct peer_state {
     uint64_t address;
     /* The engine's own: see engine.c. */
     bool reading, blocked;
+    unsigned ordered; /* pieces that still come, though it does not read */
     bool cut; /* what was offered last may end within a message: it was not
                  taken whole, or filled a span */
     struct iovec flying[VECTORS_MAX];
@@ -63,6 +64,7 @@ struct world {
     const struct plan *plan;
     struct chat *chat;
     uint64_t now_ns, wall_us;
+    uint64_t told_ns; /* the time that the chat knows */
     stamp_t stamp;
     uint32_t step; /* number of the step being taken, or of the last one */
     /* Sends that are not over, those of closed sessions included. */
