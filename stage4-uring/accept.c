@@ -68,14 +68,16 @@ static void spare_close(struct acceptor *acceptor)
     acceptor->spare_fd = -1;
 }
 
-/* getpeername(2): the ring says nothing of who it is. ENOTCONN: the client has
- * gone again, as reading will tell, after what it has said. */
-static struct sockaddr_storage peer_of(int fd)
+/* getsockopt(2), SO_PEERNAME: the ring says nothing of who it is, and
+ * getpeername(2) not of one that has gone again. The length must be right; of a
+ * Unix socket, which has no name, it is not, and the family is all there is. */
+static struct sockaddr_storage peer_of(const struct acceptor *acceptor, int fd)
 {
-    struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
-    socklen_t length = sizeof(from);
+    const struct listener *listener = acceptor->listener;
+    struct sockaddr_storage from = {.ss_family = listener->address.ss_family};
+    socklen_t length = listener->address_length;
 
-    getpeername(fd, (struct sockaddr *)&from, &length);
+    getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &from, &length);
     return from;
 }
 
@@ -84,7 +86,7 @@ static struct sockaddr_storage peer_of(int fd)
  * one given up for it, is refused, and the spare one is there again. */
 static void on_accept(struct server *server, struct acceptor *acceptor, int fd)
 {
-    struct sockaddr_storage from = peer_of(fd);
+    struct sockaddr_storage from = peer_of(acceptor, fd);
     int on = 1;
 
     spare_open(acceptor);
@@ -195,8 +197,7 @@ int acceptor_prepare(struct acceptor *acceptor, const struct server *server,
 void acceptor_stop(struct server *server, struct acceptor *acceptor)
 {
     acceptor->due_ns = UINT64_MAX;
-    order_cancel(server, token_of(server, acceptor),
-                 token(OPERATION_CANCEL, 0, 0));
+    order_cancel(server, token_of(server, acceptor));
     listener_close(acceptor->listener);
     spare_close(acceptor);
 }

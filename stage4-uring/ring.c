@@ -142,7 +142,6 @@ int ring_open(struct ring *ring)
     error = buffers_open(ring);
     if (error != 0)
         goto close_ring;
-    ring->settled = true;
     return 0;
 close_ring:
     io_uring_queue_exit(&ring->uring);
@@ -248,7 +247,6 @@ unsigned ring_turn(struct ring *ring, struct __kernel_timespec *timeout)
         assert(error >= 0 || error == -ETIME || error == -EINTR ||
                error == -EBUSY);
     count = fetch(ring);
-    ring->settled = io_uring_sq_ready(&ring->uring) == 0 &&
-                    !io_uring_cq_has_overflow(&ring->uring);
+    ring->submitted = io_uring_sq_ready(&ring->uring) == 0;
     return count;
 }

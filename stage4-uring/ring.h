@@ -22,9 +22,8 @@
  * are submitted in parts); completions that fit without overflow; and what the
  * kernel has to put in what it receives. Powers of two, by the kernel's rule.
  *
- * Buffers that are larger save calls and cut fewer messages in two; smaller
- * ones bound what the chat must keep of a peer that it wants no more of, for
- * the kernel brings 33 at a time; fewer stay in the processor's cache.
+ * Buffers that are larger cut fewer messages in two, and take more of one peer
+ * before others; fewer stay in the processor's cache.
  *
  * Tests have a build in which all of them are tiny.
  */
@@ -48,9 +47,7 @@ struct ring {
     struct io_uring uring;
     /* What turned up in this turn. */
     struct io_uring_cqe completions[COMPLETIONS_MAX];
-    /* Whether all that was ordered had been submitted then, and all that was
-     * over had been fetched. */
-    bool settled;
+    bool submitted; /* all that was ordered before it */
     /* The pool: shared with the kernel, which takes what lies between its head
      * and our tail. */
     struct io_uring_buf_ring *pool;

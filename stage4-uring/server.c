@@ -2,11 +2,11 @@
  * Stage 4: one thread, one ring, completion.
  *
  * The kernel is told what to do, for all at once, and tells what has been done.
- * A receive is ordered once for each connection and goes on by itself; a send
- * is ordered when there is something to send. One turn:
+ * A receive stands ordered for each connection; a send is ordered when there is
+ * something to send. One turn:
  *
  *     turn_wait      io_uring_enter(2): what has been ordered, what is over
- *     sends_over     the last turn's sends have gone, or could not
+ *     sends_over     what has become of the last turn's sends
  *     on_completion  what has come is handed to the chat
  *     accept_due     who comes is let in
  *     send_ready     what the chat has for them is ordered
@@ -31,24 +31,17 @@
 #define STALL_NS (100 * 1000 * NS_PER_US)
 
 /*
- * How a connection is read. A receive that has been ordered brings bytes again
- * and again, until it is over: by itself, for want of a buffer, or because we
- * take it back.
+ * How a connection is read. A receive brings bytes once, and is ordered again
+ * if the chat wants more.
  *
  *     (nobody)
  *        |  on_open
- *        v          on_receive_over: got none; receive_due
- *     READING_ORDERED <-----------------------------------------+
- *        |  |  |  ^                                             |
- *        |  |  |  |           on_receive_over: got bytes        |
- *        |  |  +--|----------------------------------> READING_DUE
- *        |  |     |                                             ^
- *        |  |     +---- send_ready: the chat takes more ----+   |
- *        |  |                                               |   |
- *        |  +-> READING_STOPPING ---------------> READING_PAUSED |
- *        |  on_receive: the     |  on_receive_over: the chat     |
- *        |  chat takes no more  |  takes no more                 |
- *        |                      +--------------------------------+
+ *        v
+ *     READING_ORDERED <------ send_ready: the chat takes more ------+
+ *        |  |   |  ^                                                |
+ *        |  |   +--+ on_receive: the chat takes more                |
+ *        |  |                                                       |
+ *        |  +-- on_receive: the chat takes no more for now --> READING_PAUSED
  *        v
  *     READING_ENDED   on_end: the peer sends no more
  *
@@ -57,8 +50,6 @@
  */
 enum reading {
     READING_ORDERED,
-    READING_DUE,
-    READING_STOPPING,
     READING_PAUSED,
     READING_ENDED,
 };
@@ -69,9 +60,9 @@ struct connection {
     uint16_t generation;     /* one more for each that has had this slot */
     uint8_t operations;      /* ordered, and not over */
     enum reading reading : 4;
-    bool fed : 1;      /* got bytes since the receive was ordered */
     bool sending : 1;  /* a send is ordered */
     bool watching : 1; /* so is to hear when it can be written to */
+    bool failed : 1;   /* it cannot be sent to: read on until that ends too */
     bool closing : 1;  /* closed, but for what is ordered */
 };
 
@@ -135,7 +126,7 @@ struct io_uring_sqe *order(struct server *server)
 /* IORING_OP_ASYNC_CANCEL of what has the token: ECANCELED will be its end.
  * CQE_SKIP_SUCCESS: that says enough. ENOENT, EALREADY: it was over just then,
  * or is about to be; without memory for the order (NULL) it goes on. */
-void order_cancel(struct server *server, uint64_t about, uint64_t own)
+void order_cancel(struct server *server, uint64_t about)
 {
     struct io_uring_sqe *sqe = order(server);
 
@@ -143,7 +134,7 @@ void order_cancel(struct server *server, uint64_t about, uint64_t own)
         return;
     io_uring_prep_cancel64(sqe, about, 0);
     io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(sqe, own);
+    io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
 }
 
 static void on_close(struct server *, int fd, enum reason);
@@ -170,35 +161,50 @@ static uint64_t token_of(struct server *server, enum operation operation,
                  connection_at(server, fd)->generation);
 }
 
+/* The descriptor that a completion's token is about. It is still the one that
+ * the token was made for: on_closed waits for all that was ordered. */
+static int connection_meant(struct server *server, uint64_t token)
+{
+    int fd = (int)(uint32_t)token;
+    const struct connection *connection = connection_at(server, fd);
+
+    assert(connection->session &&
+           connection->generation == (uint16_t)(token >> 32));
+    return fd;
+}
+
 /*
- * IORING_OP_RECV, multishot: one completion for each buffer that was filled,
- * with CQE_F_MORE as long as more will come. IOSQE_BUFFER_SELECT: from the
- * pool, so that a connection that is silent has none.
+ * IORING_OP_RECV. IOSQE_BUFFER_SELECT: into a buffer of the pool, when there is
+ * something to put in it, so that a connection that is silent has none.
+ *
+ * Once, not multishot: so no peer has more than its part of a turn, nothing
+ * comes that the chat does not want, and each order looks anew whether the
+ * stream has ended. (A multishot receive may miss that, if it comes right
+ * behind the last bytes.)
  */
 static void order_receive(struct server *server, int fd)
 {
-    struct connection *connection = connection_at(server, fd);
     struct io_uring_sqe *sqe = order_for(server, fd);
 
     if (!sqe)
         return;
-    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    io_uring_prep_recv(sqe, fd, NULL, 0, 0);
     io_uring_sqe_set_flags(sqe, IOSQE_BUFFER_SELECT);
     sqe->buf_group = BUFFER_GROUP;
     io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_RECEIVE, fd));
-    connection->reading = READING_ORDERED;
-    connection->fed = false;
+    connection_at(server, fd)->reading = READING_ORDERED;
 }
 
-/* IORING_OP_POLL_ADD, once: when the socket can be written to, or has failed.
- */
+/* IORING_OP_POLL_ADD, multishot: each time that the socket can be written to
+ * again. Once would not do: a poll is also over when the peer has sent its
+ * last (POLLRDHUP), and would be at once, again and again. */
 static void order_writable(struct server *server, int fd)
 {
     struct io_uring_sqe *sqe = order_for(server, fd);
 
     if (!sqe)
         return;
-    io_uring_prep_poll_add(sqe, fd, POLLOUT);
+    io_uring_prep_poll_multishot(sqe, fd, POLLOUT);
     io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_WRITABLE, fd));
     connection_at(server, fd)->watching = true;
 }
@@ -299,8 +305,8 @@ bool on_open(struct server *server, int fd, enum dialect dialect,
         return false;
     connection->generation++;
     connection->operations = 0;
-    connection->fed = connection->sending = connection->watching = false;
-    connection->closing = false;
+    connection->sending = connection->watching = false;
+    connection->failed = connection->closing = false;
     server->count++;
     order_receive(server, fd);
     return true;
@@ -322,33 +328,37 @@ void link_read(void *user, struct link_sample *sample)
 
 /* ---- Sending ------------------------------------------------------------ */
 
+/* POLLOUT is asked for only while it says something: a Unix socket says it
+ * whenever its peer has read. */
+static void watch_writable(struct server *server, int fd, bool blocked)
+{
+    bool watching = connection_at(server, fd)->watching;
+
+    if (blocked && !watching)
+        order_writable(server, fd);
+    else if (!blocked && watching)
+        order_cancel(server, token_of(server, OPERATION_WRITABLE, fd));
+}
+
 /*
  * IORING_OP_SENDMSG. MSG_DONTWAIT: what does not fit the socket's buffer now is
- * not waited for. MSG_WAITALL: less than all of it counts as failed.
- * CQE_SKIP_SUCCESS: so if there is no completion, all of it has gone. By both
- * it is done with, and the room's log free of it, when io_uring_enter(2) has
- * submitted it. MSG_NOSIGNAL: a peer that has gone is an error, no SIGPIPE.
+ * not waited for. So it is over, and the room's log free of it, as soon as
+ * io_uring_enter(2) has submitted it. MSG_NOSIGNAL: a peer that has gone is an
+ * error, no SIGPIPE.
  */
 static void send_span(struct server *server, int fd, struct send *send,
                       size_t count)
 {
     struct io_uring_sqe *sqe = order_for(server, fd);
-    size_t index = (size_t)(send - server->sends);
 
     if (!sqe)
         return;
-    send->fd = fd;
-    send->offered = 0;
-    for (size_t i = 0; i < count; i++)
-        send->offered += (uint32_t)send->vectors[i].iov_len;
     send->message = (struct msghdr){
         .msg_iov = send->vectors,
         .msg_iovlen = count,
     };
-    io_uring_prep_sendmsg(sqe, fd, &send->message,
-                          MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL);
-    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(sqe, token(OPERATION_SEND, (uint32_t)index, 0));
+    io_uring_prep_sendmsg(sqe, fd, &send->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_SEND, fd));
     connection_at(server, fd)->sending = true;
     server->send_count++;
 }
@@ -388,66 +398,65 @@ static void send_ready(struct server *server)
     }
 }
 
-/* What a send has come to: `sent` bytes, or -errno. EAGAIN: none went. EPIPE
- * and ECONNRESET: the peer is gone. ENOBUFS, ENOMEM: the kernel has no memory
- * for it, and the peer is given up. */
-static void on_sent(struct server *server, struct send *send, int32_t sent)
+/* EPIPE, ECONNRESET: the peer is gone. ENOBUFS, ENOMEM: the kernel has no
+ * memory for it, and the peer is given up. What it has still said is heard:
+ * receiving will say that it is the end, and shutdown(2) sees to that. */
+static void on_send_failed(struct server *server, int fd)
 {
-    struct connection *connection = connection_at(server, send->fd);
+    struct connection *connection = connection_at(server, fd);
 
-    send->offered = 0;
+    if (connection->failed || connection->reading != READING_ORDERED) {
+        on_close(server, fd, REASON_RESET);
+        return;
+    }
+    connection->failed = true;
+    shutdown(fd, SHUT_RDWR);
+    session_sent(connection->session, 0);
+}
+
+/* A count of bytes: all of them, a part, or none (EAGAIN). */
+static void on_sent(struct server *server, int fd, int32_t sent)
+{
+    struct connection *connection = connection_at(server, fd);
+
     connection->sending = false;
-    if (!operation_over(server, send->fd))
+    if (!operation_over(server, fd))
         return;
     if (sent < 0 && sent != -EAGAIN) {
-        on_close(server, send->fd, REASON_RESET);
+        on_send_failed(server, fd);
         return;
     }
     session_sent(connection->session, sent > 0 ? (size_t)sent : 0);
-    if (session_blocked(connection->session) && !connection->watching)
-        order_writable(server, send->fd);
+    watch_writable(server, fd, session_blocked(connection->session));
 }
 
-/* Those of which something has been heard went in part, or failed. When all has
- * been heard, the others are done. */
+/* Before anything else, so that who waited for others to be sent something is
+ * read from again. What was submitted has been read by the kernel: there is
+ * room for more. */
 static void sends_over(struct server *server, unsigned count)
 {
     const struct io_uring_cqe *cqes = server->ring.completions;
 
     for (unsigned i = 0; i < count; i++) {
         if (cqes[i].user_data >> 48 == OPERATION_SEND)
-            on_sent(server, &server->sends[(uint32_t)cqes[i].user_data],
+            on_sent(server, connection_meant(server, cqes[i].user_data),
                     cqes[i].res);
     }
-    if (!server->ring.settled)
-        return;
-    for (size_t i = 0; i < server->send_count; i++) {
-        struct send *send = &server->sends[i];
-
-        if (send->offered > 0)
-            on_sent(server, send, (int32_t)send->offered);
-    }
-    server->send_count = 0;
+    if (server->ring.submitted)
+        server->send_count = 0;
 }
 
 /* ---- Receiving ---------------------------------------------------------- */
 
-/* The chat takes all that comes, also what comes after it has said that it
- * takes no more: the kernel had it already. If that goes on, the receive is
- * taken back. */
 static void on_receive(struct server *server, int fd, const void *bytes,
                        size_t length)
 {
     struct connection *connection = connection_at(server, fd);
-    bool paused = session_paused(connection->session);
 
-    connection->fed = true;
-    session_receive(connection->session, bytes, length);
-    if (!paused || connection->reading != READING_ORDERED)
-        return;
-    connection->reading = READING_STOPPING;
-    order_cancel(server, token_of(server, OPERATION_RECEIVE, fd),
-                 token_of(server, OPERATION_STOP, fd));
+    if (session_receive(connection->session, bytes, length) == VERDICT_PAUSE)
+        connection->reading = READING_PAUSED;
+    else
+        order_receive(server, fd);
 }
 
 static void on_end(struct connection *connection)
@@ -456,103 +465,52 @@ static void on_end(struct connection *connection)
     session_eof(connection->session);
 }
 
-/* ENOBUFS: the pool was empty; all of it is back when what is ordered now is
- * submitted. ECANCELED: we took it back. Or the kernel had no room for one more
- * completion. None of these is the peer's doing. Who got bytes comes behind
- * those that got none, and may have found the pool empty by what it took. */
-static void on_receive_over(struct server *server, int fd)
-{
-    struct connection *connection = connection_at(server, fd);
-
-    if (connection->reading == READING_ENDED)
-        return;
-    if (session_paused(connection->session))
-        connection->reading = READING_PAUSED;
-    else if (connection->fed)
-        connection->reading = READING_DUE;
-    else
-        order_receive(server, fd);
-}
-
 /*
  * A count of bytes, in the buffer that CQE_F_BUFFER says it has; 0 at the end
- * of the stream; ECONNRESET, ETIMEDOUT: the connection has failed.
+ * of the stream. ENOBUFS: the pool was empty; all of it is back when what is
+ * ordered now is submitted. ECONNRESET, ETIMEDOUT: the connection has failed.
  */
 static void on_received(struct server *server, int fd,
                         const struct io_uring_cqe *cqe)
 {
     struct connection *connection = connection_at(server, fd);
-    bool served =
-        is_over(cqe) ? operation_over(server, fd) : !connection->closing;
+    bool served = operation_over(server, fd);
+    const void *bytes = NULL;
 
-    if (cqe->flags & IORING_CQE_F_BUFFER) {
-        const void *bytes = buffer_take(&server->ring, cqe);
-
-        if (served)
-            on_receive(server, fd, bytes, (size_t)cqe->res);
-        buffer_return(&server->ring, cqe);
-    } else if (served && cqe->res == 0) {
+    if (cqe->flags & IORING_CQE_F_BUFFER)
+        bytes = buffer_take(&server->ring, cqe);
+    if (served && cqe->res > 0)
+        on_receive(server, fd, bytes, (size_t)cqe->res);
+    else if (served && cqe->res == -ENOBUFS)
+        order_receive(server, fd);
+    else if (served && cqe->res == 0 && !connection->failed)
         on_end(connection);
-    } else if (served && cqe->res != -ENOBUFS && cqe->res != -ECANCELED) {
+    else if (served)
         on_close(server, fd, REASON_RESET);
-        return;
-    }
-    if (served && is_over(cqe))
-        on_receive_over(server, fd);
+    if (bytes)
+        buffer_return(&server->ring, cqe);
 }
 
 /* ---- Completions -------------------------------------------------------- */
 
-/* The descriptor that the token is about. What is ordered for a connection is
- * over before its slot is another's, but for the order to take something back,
- * which may say late that there was nothing: then -1. */
-static int connection_meant(struct server *server, uint64_t token)
-{
-    int fd = (int)(uint32_t)token;
-    const struct connection *connection = connection_at(server, fd);
-
-    return connection->session &&
-                   connection->generation == (uint16_t)(token >> 32)
-               ? fd
-               : -1;
-}
-
-/* The peer takes bytes again, or the connection has failed, as sending says. If
- * as much has been ordered as a turn may, the kernel says it again in the next.
- */
-static void on_writable(struct server *server, int fd)
+/* The peer takes bytes again, or the connection has failed, as sending says;
+ * POLLRDHUP alone says neither. If as much has been ordered as a turn may, what
+ * is watched is asked for anew, and says it again. */
+static void on_writable(struct server *server, int fd,
+                        const struct io_uring_cqe *cqe)
 {
     struct connection *connection = connection_at(server, fd);
+    bool writable = cqe->res > 0 && cqe->res & (POLLOUT | POLLERR | POLLHUP);
 
-    connection->watching = false;
-    if (!operation_over(server, fd) || !session_blocked(connection->session))
+    connection->watching = !is_over(cqe);
+    if (is_over(cqe) && !operation_over(server, fd))
         return;
-    if (server->send_count < SENDS_MAX)
+    if (connection->closing || !session_blocked(connection->session))
+        return;
+    if (writable && server->send_count < SENDS_MAX)
         flush(server, fd);
     else
-        order_writable(server, fd);
-}
-
-/* A receive could not be taken back: it is over, or if not, that is tried again
- * when more comes. */
-static void on_stop_failed(struct server *server, uint64_t about)
-{
-    int fd = connection_meant(server, about);
-
-    if (fd >= 0 && connection_at(server, fd)->reading == READING_STOPPING)
-        connection_at(server, fd)->reading = READING_ORDERED;
-}
-
-/* The receive that it says is over is to be ordered again. */
-static void receive_due(struct server *server, const struct io_uring_cqe *cqe)
-{
-    int fd = -1;
-
-    if (cqe->user_data >> 48 == OPERATION_RECEIVE && is_over(cqe))
-        fd = connection_meant(server, cqe->user_data);
-    if (fd >= 0 && connection_at(server, fd)->reading == READING_DUE &&
-        !connection_at(server, fd)->closing)
-        order_receive(server, fd);
+        watch_writable(server, fd, is_over(cqe) || !writable);
 }
 
 static void on_completion(struct server *server, const struct io_uring_cqe *cqe)
@@ -570,10 +528,7 @@ static void on_completion(struct server *server, const struct io_uring_cqe *cqe)
         on_received(server, connection_meant(server, about), cqe);
         break;
     case OPERATION_WRITABLE:
-        on_writable(server, connection_meant(server, about));
-        break;
-    case OPERATION_STOP:
-        on_stop_failed(server, about);
+        on_writable(server, connection_meant(server, about), cqe);
         break;
     case OPERATION_SEND:   /* sends_over has seen to it */
     case OPERATION_CANCEL: /* what it was about says how it ended */
@@ -637,15 +592,12 @@ static void cut(struct server *server)
 static void turn(struct server *server)
 {
     uint64_t until_ns = deadline(server);
-    bool busy = server->send_count > 0 || !server->ring.settled;
-    unsigned count = turn_wait(server, busy ? 0 : until_ns);
+    unsigned count = turn_wait(server, until_ns);
 
     sends_over(server, count);
     tell_time(server, until_ns);
     for (unsigned i = 0; i < count; i++)
         on_completion(server, &server->ring.completions[i]);
-    for (unsigned i = 0; i < count; i++)
-        receive_due(server, &server->ring.completions[i]);
     signals_due(server);
     accept_due(server);
     send_ready(server);

@@ -25,10 +25,8 @@
 struct connection;
 
 /* A send that has been ordered: the kernel reads the message and the vectors
- * while it carries the order out, in the next turn_wait. */
+ * when it is submitted. */
 struct send {
-    int fd;
-    uint32_t offered; /* bytes; 0: its end has been looked after already */
     struct msghdr message;
     struct iovec vectors[2];
 };
@@ -72,7 +70,6 @@ enum operation {
     OPERATION_RECEIVE,
     OPERATION_SEND,
     OPERATION_WRITABLE,
-    OPERATION_STOP, /* a receive */
     OPERATION_CANCEL,
 };
 
@@ -89,9 +86,8 @@ struct io_uring_sqe *order(struct server *);
 /* What the kernel gives back with the completion. */
 uint64_t token(enum operation, uint32_t slot, uint16_t generation);
 
-/* Takes back what was ordered with the token `about`. If it cannot be taken
- * back, that is said with the token `own`. */
-void order_cancel(struct server *, uint64_t about, uint64_t own);
+/* Takes back what was ordered with a token. */
+void order_cancel(struct server *, uint64_t token);
 
 /* Whether anybody may still be served. */
 bool is_serving(const struct server *);

@@ -44,10 +44,11 @@
 
 /* What a server that was killed had ordered of its ring keeps its sockets open
  * until the kernel has taken it back: 10 ms after its death, or on a machine
- * that is busy a quarter of a second. Each pause is twice the one before; all
- * of them make a second. */
-#define IN_USE_TRIES 11
-#define IN_USE_PAUSE_NS 1000000
+ * that is busy a quarter of a second. Each pause is longer than the one before;
+ * all of them make nearly a second. */
+#define IN_USE_TRIES 5
+#define IN_USE_PAUSE_NS 1500000
+#define IN_USE_PAUSE_GROWTH 8
 
 static const char tcp_form[] =
     "not HOST:PORT with a numeric address (IPv6 in brackets)";
@@ -439,7 +440,7 @@ int listener_open(struct listener *listener, const char **why)
 
     while ((result = open_once(listener)) == -EADDRINUSE && --tries > 0) {
         nanosleep(&pause, NULL);
-        pause.tv_nsec *= 2;
+        pause.tv_nsec *= IN_USE_PAUSE_GROWTH;
     }
     if (result == 0)
         return 0;
@@ -455,13 +456,11 @@ void peer_text(const struct sockaddr_storage *peer, char text[PEER_TEXT_BYTES])
         v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     char host[HOST_BYTES_MAX], port[PORT_DIGITS_MAX + 1];
 
-    /* With these flags nothing is looked up, and a zone is kept. It fails on
-     * what is no address: of a client that has gone before we asked. */
-    if (peer->ss_family == AF_UNIX)
+    /* With these flags nothing is looked up, and a zone is kept. */
+    if (peer->ss_family == AF_UNIX ||
+        getnameinfo((const void *)peer, length, host, sizeof(host), port,
+                    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
         snprintf(text, PEER_TEXT_BYTES, "unix");
-    else if (getnameinfo((const void *)peer, length, host, sizeof(host), port,
-                         sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        snprintf(text, PEER_TEXT_BYTES, "unknown");
     else
         snprintf(text, PEER_TEXT_BYTES, v6 ? "[%s]:%s" : "%s:%s", host, port);
 }

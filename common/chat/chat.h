@@ -149,8 +149,7 @@ struct session *session_open(struct chat *, enum dialect, const struct peer *);
 
 /*
  * Takes all `length` bytes (at most RECEIVE_BYTES_MAX) that came from the peer.
- * While the session is paused they are kept: an engine may bring what it had
- * ordered before, and is to order no more.
+ * Not to be called while the session is paused.
  */
 enum verdict session_receive(struct session *, const void *bytes,
                              size_t length);

@@ -220,11 +220,8 @@ static void parse_end(struct session *session)
 
 /* ---- Pausing ------------------------------------------------------------ */
 
-/* What had come when the session was paused, or after, and is not parsed yet.
- */
+/* What had come when the session was paused, and is not parsed yet. */
 struct inbox {
-    struct inbox *next;    /* what came behind it */
-    struct inbox *last;    /* in the first one: the last one */
     uint32_t from, length; /* what is left begins at `from` */
     unsigned char bytes[];
 };
@@ -260,21 +257,12 @@ static void unpause(struct session *session)
     ready_add(session);
 }
 
-/* The first of them goes. */
-static void inbox_shift(struct session *session)
-{
-    struct inbox *first = session->inbox;
-
-    session->inbox = first->next;
-    if (session->inbox)
-        session->inbox->last = first->last;
-    budget_free(&session->chat->budget, first, sizeof(*first) + first->length);
-}
-
 static void inbox_drop(struct session *session)
 {
-    while (session->inbox)
-        inbox_shift(session);
+    if (session->inbox)
+        budget_free(&session->chat->budget, session->inbox,
+                    sizeof(struct inbox) + session->inbox->length);
+    session->inbox = NULL;
 }
 
 void intake_drop(struct session *session)
@@ -283,61 +271,39 @@ void intake_drop(struct session *session)
     decoder_release(&session->decoder, &session->chat->budget);
 }
 
-static void inbox_append(struct session *session, struct inbox *inbox)
-{
-    struct inbox *first = session->inbox;
-
-    if (first)
-        first->last->next = inbox;
-    else
-        session->inbox = first = inbox;
-    first->last = inbox;
-}
-
 static void inbox_keep(struct session *session, const unsigned char *bytes,
                        size_t length)
 {
     struct inbox *inbox;
 
+    assert(!session->inbox && length <= RECEIVE_BYTES_MAX);
     if (length == 0)
         return;
     inbox = budget_alloc(&session->chat->budget, sizeof(*inbox) + length);
     if (!inbox) {
         session_fault(session, "no memory for what was received");
-        inbox_drop(session); /* what it is told needs some */
         return;
     }
     *inbox = (struct inbox){.length = (uint32_t)length};
     memcpy(inbox->bytes, bytes, length);
-    inbox_append(session, inbox);
+    session->inbox = inbox;
 }
 
-/* Parses the first of what waits in the inbox, which goes when it is empty.
- * Returns how many bytes it took. */
-static size_t parse_inbox(struct session *session)
+/* Parses what waits in the inbox, which goes when it is empty. */
+static void parse_inbox(struct session *session)
 {
     struct inbox *inbox = session->inbox;
-    const unsigned char *bytes = inbox->bytes + inbox->from;
-    size_t before = inbox->length - inbox->from;
-    size_t length = before;
+    const unsigned char *bytes;
+    size_t length;
 
+    if (!inbox)
+        return;
+    bytes = inbox->bytes + inbox->from;
+    length = inbox->length - inbox->from;
     parse(session, &bytes, &length);
     inbox->from = inbox->length - (uint32_t)length;
-    if (!session_listens(session))
+    if (length == 0 || !session_listens(session))
         inbox_drop(session);
-    else if (length == 0)
-        inbox_shift(session);
-    return before - length;
-}
-
-/* As much as one receive may bring, be it in many pieces, and what the last of
- * them is longer. */
-static void parse_inboxes(struct session *session)
-{
-    size_t taken = 0;
-
-    while (session->inbox && !must_wait(session) && taken < RECEIVE_BYTES_MAX)
-        taken += parse_inbox(session);
 }
 
 /* So nobody, however fast he reads the replies to what waits in his inbox, has
@@ -359,11 +325,12 @@ void session_resume_next(struct session *session)
 void session_resume(struct session *session)
 {
     assert(session->paused);
-    parse_inboxes(session);
+    if (!must_wait(session))
+        parse_inbox(session);
     if (!session_listens(session))
         return;
-    if (session->inbox || must_wait(session)) {
-        session_resume_next(session);
+    if (must_wait(session)) {
+        wait_on(session);
         return;
     }
     unpause(session);
@@ -385,19 +352,19 @@ enum verdict session_receive(struct session *session, const void *bytes,
 {
     const unsigned char *at = bytes;
 
-    assert(length <= RECEIVE_BYTES_MAX);
+    assert(length <= RECEIVE_BYTES_MAX && !session->paused);
     meter_add(session, (struct traffic){.in = length});
-    if (!session->paused)
-        parse(session, &at, &length);
     if (!session_listens(session))
         return VERDICT_CONTINUE;
-    if (!session->paused && !must_wait(session))
+    parse(session, &at, &length);
+    if (!session_listens(session))
+        return VERDICT_CONTINUE;
+    if (!must_wait(session))
         return VERDICT_CONTINUE;
     inbox_keep(session, at, length);
     if (!session_listens(session))
         return VERDICT_CONTINUE;
-    if (!session->paused)
-        pause_reading(session);
+    pause_reading(session);
     return VERDICT_PAUSE;
 }
 
