@@ -13,9 +13,8 @@
  * buffer that ends where its memory ends, and is overwritten after the call.
  *
  * With setup.ordered all sends are over when the next turn begins, before the
- * chat is told the time; some turns order few sends, and leave the rest to the
- * next; and after VERDICT_PAUSE some pieces more come, which had been ordered.
- * So an inbox holds (ORDERED_MAX + 1) * RECEIVE_BYTES_MAX at most.
+ * chat is told the time, and some turns order few sends, and leave the rest to
+ * the next.
  */
 #include "tests/sim/engine.h"
 
@@ -36,7 +35,6 @@
 #define STALL_NS (100 * NS_PER_MS) /* as stage 1's */
 #define PIECES_MAX 32              /* that come in a turn from one peer */
 #define SLOW_TURNS 64              /* that some sends take, about */
-#define ORDERED_MAX 64             /* pieces that come after a pause */
 #define FEW_SENDS 3                /* that some turns order at most */
 #define READY_MAX 100000           /* sessions that one turn serves */
 
@@ -399,19 +397,10 @@ static void map_receive_buffer(void)
         abort();
 }
 
-/* So many pieces have been ordered when the session is paused. */
-static unsigned ordered_yet(struct rng *rng)
-{
-    if (!world.plan->setup.ordered || !seldom(rng, 2))
-        return 0;
-    return (unsigned)rng_magnitude(rng, ORDERED_MAX);
-}
-
 static void hand(struct peer_state *peer, size_t length)
 {
     unsigned char *bytes = engine.receive_buffer + RECEIVE_BYTES_MAX - length;
     enum verdict verdict;
-    bool paused;
 
     engine_tell_time(); /* a send may have held us up */
     memcpy(bytes, bytes_at(&peer->up, peer->handed), length);
@@ -419,14 +408,9 @@ static void hand(struct peer_state *peer, size_t length)
     bytes_forget(&peer->up, peer->handed);
     world.stamp++;
     model_handed(peer);
-    paused = session_paused(peer->session);
     verdict = session_receive(peer->session, bytes, length);
     memset(bytes, 0xdd, length);
     peer->reading = verdict == VERDICT_CONTINUE;
-    if (paused)
-        peer->ordered--;
-    else if (!peer->reading)
-        peer->ordered = ordered_yet(rng_for(peer));
     if (session_paused(peer->session) == peer->reading)
         promise_broken("paused", "peer %u: not as session_receive says",
                        peer->index);
@@ -450,13 +434,6 @@ static size_t piece_length(const struct peer_state *peer, enum cut cut,
     return cut == CUT_ANYWHERE ? rng_magnitude(rng_for(peer), length) : length;
 }
 
-/* A session that is not paused any more, but has not been ready yet, is not
- * read from either. */
-static bool may_come(const struct peer_state *peer)
-{
-    return peer->reading || peer->ordered > 0;
-}
-
 static bool receive(struct peer_state *peer)
 {
     struct rng *rng = rng_for(peer);
@@ -465,7 +442,7 @@ static bool receive(struct peer_state *peer)
     unsigned pieces = seldom(rng, 4) ? 1 : PIECES_MAX;
     bool moved = false;
 
-    for (; left > 0 && pieces > 0 && may_come(peer); pieces--) {
+    for (; left > 0 && pieces > 0 && peer->reading; pieces--) {
         size_t length = piece_length(peer, cut, left);
 
         hand(peer, length);

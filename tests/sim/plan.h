@@ -19,8 +19,7 @@
 struct setup {
     struct chat_config config; /* limits; its functions are the world's */
     bool late;      /* a send is over some turns after it began (stage 2) */
-    bool ordered;   /* sends are over when the next turn begins, and what had
-                       been ordered still comes after a pause (stage 4) */
+    bool ordered;   /* sends are over when the next turn begins (stage 4) */
     bool exact;     /* a receive brings no more than session_need (stage 2) */
     bool away;      /* a send may hold up everything for a while (stage 1) */
     bool starved;   /* allocations fail, or memory is short: what needs some may

@@ -49,7 +49,6 @@ struct peer_state {
     uint64_t address;
     /* The engine's own: see engine.c. */
     bool reading, blocked;
-    unsigned ordered; /* pieces that still come, though it does not read */
     bool cut; /* what was offered last may end within a message: it was not
                  taken whole, or filled a span */
     struct iovec flying[VECTORS_MAX];
