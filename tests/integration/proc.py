@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 
@@ -57,3 +58,10 @@ def cpu_seconds(pid):
     """User and system time of all its threads so far."""
     fields = _stat(f"/proc/{pid}/stat")
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def busy_share(pid, seconds):
+    """What part of a processor it uses in that time."""
+    cpu, begin = cpu_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    return (cpu_seconds(pid) - cpu) / (time.monotonic() - begin)

@@ -2,7 +2,6 @@
 
 import resource
 import select
-import time
 
 import pytest
 
@@ -70,14 +69,6 @@ def is_silent(client):
     return not select.select([client.socket], [], [], 0)[0]
 
 
-def busy_share(server, seconds):
-    """What part of a processor it uses in that time."""
-    cpu, begin = proc.cpu_seconds(server.pid), time.monotonic()
-    time.sleep(seconds)
-    used = proc.cpu_seconds(server.pid) - cpu
-    return used / (time.monotonic() - begin)
-
-
 def test_nobody_can_be_let_in(start, stage):
     """Where not even the spare descriptor helps: "no spinning; accepting goes
     on when one is free", and those who are there are served meanwhile. Nobody
@@ -88,7 +79,7 @@ def test_nobody_can_be_let_in(start, stage):
     knock(server, stage)  # for what an accept that waits has in hand already
     waiting = knock(server, stage, KNOCKS)
     assert alice.ask("/echo here") == "here"
-    assert busy_share(server, 1) < 0.2
+    assert proc.busy_share(server.pid, 1) < 0.2
     assert alice.ask("/echo still here") == "still here"
     assert all(is_silent(client) for client in waiting[-len(DIALECTS[stage]):])
     make_room(server, others)
@@ -117,7 +108,7 @@ def test_spare_descriptor_comes_back(start, stage):
     assert CROWD - FEW < len(refused) < CROWD
     for client in refused:
         client.expect_end()
-    assert busy_share(server, 1) < 0.2
+    assert proc.busy_share(server.pid, 1) < 0.2
 
 
 def is_full(client):

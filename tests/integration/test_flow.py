@@ -1,11 +1,13 @@
 """Much at once, in either direction: nothing of it is lost, and nobody has to
 wait for those whose it is."""
 
+import signal
 import statistics
 import time
 
 import pytest
 
+import proc
 from capabilities import STALL_OPTION
 from crowd import metric
 from flooding import TALK, flooding, talk_before_being_let_in
@@ -42,6 +44,37 @@ def test_end_while_much_is_due(start, stage):
         assert alice.unanswered() == [*HELPS * help_lines, *echoes]
         heard = len(lines) * [f"{alice.nick}: hello"]
         assert alice.unheard("lobby") == heard
+
+
+@pytest.mark.stages(2, 3, 4)
+@pytest.mark.families("tcp4", "unix")
+def test_end_of_one_who_takes_nothing(start, stage):
+    """Who has sent its last, and takes no more, costs nothing until it does, or
+    until its time is over."""
+    server = start(STALL_OPTION[stage], str(100 * WAIT))
+    alice = server.connect(**NARROW)
+    alice.say(*HELPS * ["/help"])
+    alice.half_close()
+    time.sleep(PATIENCE / 10)
+    assert proc.busy_share(server.pid, 0.5) < 0.2
+    alice.read_to_end()
+
+
+ENDS = 30
+EMPTY_LINES = 2000
+
+
+@pytest.mark.families("tcp4", "unix")
+def test_end_right_behind_the_last_bytes(server):
+    """However much has come before the end of a stream, the end is heard."""
+    clients = [server.connect() for _ in range(ENDS)]
+    server.signal(signal.SIGSTOP)
+    for client in clients:
+        client.say(*EMPTY_LINES * [""])
+        client.half_close()
+    server.signal(signal.SIGCONT)
+    for client in clients:
+        client.read_to_end()
 
 
 FLOODERS = 4
