@@ -453,10 +453,12 @@ static void on_receive(struct server *server, int fd, const void *bytes,
 {
     struct connection *connection = connection_at(server, fd);
 
-    if (session_receive(connection->session, bytes, length) == VERDICT_PAUSE)
-        connection->reading = READING_PAUSED;
-    else
+    if (session_receive(connection->session, bytes, length) == VERDICT_CONTINUE)
         order_receive(server, fd);
+    else if (connection->failed)
+        on_close(server, fd, REASON_RESET); /* nothing it waits for will come */
+    else
+        connection->reading = READING_PAUSED;
 }
 
 static void on_end(struct connection *connection)
