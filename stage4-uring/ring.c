@@ -113,8 +113,8 @@ static void buffers_close(struct ring *ring)
  *   DEFER_TASKRUN   what has been waited for is finished in our own
  *                   io_uring_enter(2), and interrupts us nowhere else
  *   SUBMIT_ALL      an order that is refused does not stop those behind it
- *   CQSIZE          room for completions, for one that finds none ends the
- *                   receives that go on by themselves
+ *   CQSIZE          room for completions, for one that finds none ends what
+ *                   goes on by itself
  *   CLAMP           a size that is too large is made as large as may be
  *
  * The last of them to come was DEFER_TASKRUN, with Linux 6.1.

@@ -31,8 +31,8 @@
 #define SENDS_MAX 1024
 #define ORDERS_MAX 2048
 #define COMPLETIONS_MAX 8192
-#define BUFFERS 256
-#define BUFFER_BYTES 8192
+#define BUFFERS 128
+#define BUFFER_BYTES 32768
 #else
 #define SENDS_MAX 4
 #define ORDERS_MAX 8

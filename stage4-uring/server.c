@@ -591,6 +591,28 @@ static void cut(struct server *server)
     }
 }
 
+/* A receive that found the pool empty. */
+static bool found_none(const struct io_uring_cqe *cqe)
+{
+    return cqe->user_data >> 48 == OPERATION_RECEIVE && cqe->res == -ENOBUFS;
+}
+
+/* Those that found none are ordered again before those that took them all, or
+ * they might find none for ever. */
+static void completions_due(struct server *server, unsigned count)
+{
+    const struct io_uring_cqe *cqes = server->ring.completions;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (found_none(&cqes[i]))
+            on_completion(server, &cqes[i]);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (!found_none(&cqes[i]))
+            on_completion(server, &cqes[i]);
+    }
+}
+
 static void turn(struct server *server)
 {
     uint64_t until_ns = deadline(server);
@@ -598,8 +620,7 @@ static void turn(struct server *server)
 
     sends_over(server, count);
     tell_time(server, until_ns);
-    for (unsigned i = 0; i < count; i++)
-        on_completion(server, &server->ring.completions[i]);
+    completions_due(server, count);
     signals_due(server);
     accept_due(server);
     send_ready(server);

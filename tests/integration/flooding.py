@@ -37,9 +37,9 @@ def flooding(url, rooms, line="x" * 1000):
             flooder.wait()
 
 
-TALKERS = 100
-# 80 KB each, 8 MB in all: more than stage 4 has buffers for, which is 4 MiB.
-TALK = [f"{n} " + "y" * 1000 for n in range(80)]
+TALKERS = 300
+# 30 KB each, from more of them than stage 4 has buffers, which is 128.
+TALK = [f"{n} " + "y" * 1000 for n in range(30)]
 
 
 def talk_before_being_let_in(server):
