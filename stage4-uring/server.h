@@ -86,8 +86,8 @@ struct io_uring_sqe *order(struct server *);
 /* What the kernel gives back with the completion. */
 uint64_t token(enum operation, uint32_t slot, uint16_t generation);
 
-/* Takes back what was ordered with a token. */
-void order_cancel(struct server *, uint64_t token);
+/* Takes back what was ordered with the token `about`. */
+void order_cancel(struct server *, uint64_t about);
 
 /* Whether anybody may still be served. */
 bool is_serving(const struct server *);
