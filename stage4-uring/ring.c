@@ -22,6 +22,7 @@
 
 #define POOL_BYTES (BUFFERS * sizeof(struct io_uring_buf))
 #define BUFFERS_BYTES ((size_t)BUFFERS * BUFFER_BYTES)
+#define ALL_BYTES (POOL_BYTES + BUFFERS_BYTES)
 
 static unsigned char *buffer_at(const struct ring *ring, unsigned id)
 {
@@ -68,9 +69,9 @@ void buffer_return(struct ring *ring, const struct io_uring_cqe *cqe)
  */
 static int buffers_open(struct ring *ring)
 {
-    void *memory =
-        mmap(NULL, POOL_BYTES + BUFFERS_BYTES, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+    /* cppcheck-suppress invalidFunctionArg */
+    void *memory = mmap(NULL, ALL_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
     struct io_uring_buf_reg registration = {
         .ring_addr = (uint64_t)(uintptr_t)memory,
         .ring_entries = BUFFERS,
@@ -82,7 +83,7 @@ static int buffers_open(struct ring *ring)
         return -errno;
     error = io_uring_register_buf_ring(&ring->uring, &registration, 0);
     if (error != 0) {
-        munmap(memory, POOL_BYTES + BUFFERS_BYTES);
+        munmap(memory, ALL_BYTES);
         return error;
     }
     ring->pool = memory;
@@ -98,7 +99,7 @@ static void buffers_close(struct ring *ring)
     for (unsigned id = 0; id < BUFFERS; id++)
         assert(!ring->ours[id]);
     unpoison(ring->bytes, BUFFERS_BYTES);
-    munmap(ring->pool, POOL_BYTES + BUFFERS_BYTES);
+    munmap(ring->pool, ALL_BYTES);
 }
 
 /* ---- Opening ------------------------------------------------------------ */
