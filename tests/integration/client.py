@@ -66,6 +66,11 @@ class Client:
         self._rooms = defaultdict(deque)
         self._ended = False
 
+    @property
+    def ended(self):
+        """Whether the stream has been read to its end."""
+        return self._ended
+
     # --- sending
 
     def send(self, data, seconds=WAIT):

@@ -4,6 +4,8 @@ Tests are parametrised by stage and address family: `-k unix` takes those over
 Unix sockets, `--stage 1` those of a stage.
 """
 
+import os
+import random
 import resource
 import subprocess
 import tempfile
@@ -94,14 +96,25 @@ def is_sanitized(program):
     return b"__asan_init" in code or b"__tsan_init" in code
 
 
+def has_faults(program):
+    """Whether it is a build with tests/faults."""
+    return b"RINGCHAT_FAULTS" in program.read_bytes()
+
+
 def can_be_asked(config, item):
     """Whether a case is one of a stage, and one of this build."""
     stage = item.callspec.params["stage"]
     if stage not in STAGES:
         return False  # of none that was selected: pytest's empty case
-    return not (
-        item.get_closest_marker("unsanitized")
-        and is_sanitized(program_path(config, stage))
+    program = program_path(config, stage)
+    wrong_for = {
+        "unsanitized": is_sanitized,
+        "unfaulted": has_faults,
+        "faults": lambda program: not has_faults(program),
+    }
+    return not any(
+        item.get_closest_marker(mark) and is_wrong(program)
+        for mark, is_wrong in wrong_for.items()
     )
 
 
@@ -192,13 +205,29 @@ def url(family, folder):
 
 
 @pytest.fixture
-def launch(program):
+def faults(program, request):
+    """What to ask of tests/faults, where it is built in: each server process
+    has a seed of its own, unless SEED is given."""
+    mark = request.node.get_closest_marker("faults")
+    prefix = f"{mark.args[0]}:" if mark else ""
+
+    def make_faults():
+        if not has_faults(program):
+            return ""
+        return prefix + (os.environ.get("SEED") or str(random.getrandbits(32)))
+
+    return make_faults
+
+
+@pytest.fixture
+def launch(program, faults):
     """Starts the program with just these options; ends it after the test.
     One whose log nobody can read is not waited for."""
     with ExitStack() as servers:
 
         def launch_server(*options, wrapper=(), umask=-1, logs=True):
-            server = Server([*wrapper, program, *options], umask)
+            command = [*wrapper, program, *options]
+            server = Server(command, umask, faults())
             servers.callback(server.print_log)
             servers.callback(server.dismiss)
             if logs:

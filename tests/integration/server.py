@@ -1,6 +1,7 @@
 """A real server process: started, awaited, talked to, stopped, judged."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -51,7 +52,8 @@ def dialect_of(url):
 
 
 class Server:
-    def __init__(self, command, umask=-1):
+    def __init__(self, command, umask=-1, faults=""):
+        self.faults = faults
         self.log = []
         self.events = []
         self._clients = []
@@ -64,6 +66,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             umask=umask,
+            env={**os.environ, "RINGCHAT_FAULTS": faults},
         )
         self.pid = self.process.pid
         self._collector = threading.Thread(target=self._collect)
@@ -149,6 +152,8 @@ class Server:
 
     def print_log(self):
         """Its end, for who looks into why a test failed."""
+        if self.faults:
+            print(f"RINGCHAT_FAULTS={self.faults}")
         print(b"".join(self.log[-50:]).decode(errors="replace"))
 
     # --- end

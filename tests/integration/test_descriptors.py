@@ -87,6 +87,7 @@ def test_nobody_can_be_let_in(start, stage):
         client.expect_welcome()
 
 
+@pytest.mark.unfaulted  # it knows which accept has a descriptor in hand
 def test_spare_descriptor_comes_back(start, stage):
     """The spare descriptor of a listener, lost for a while, is there again
     when it is needed: "`server-full` by a spare descriptor"."""

@@ -115,6 +115,7 @@ def test_flooders_starve_nobody(start, measured, stage):
 
 
 @pytest.mark.families("tcp4", "unix")
+@pytest.mark.unfaulted
 def test_more_at_once_than_there_are_buffers(start):
     """All that is heard, whole and in order, by who is meant to."""
     server = start("--presence-limit", "0")

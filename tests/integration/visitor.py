@@ -81,9 +81,10 @@ class Visitor:
 
     def take_in(self):
         """What there is, without waiting for more."""
-        while select.select([self.client.socket], [], [], 0)[0]:
+        waiting = [self.client.socket]
+        while not self.client.ended and select.select(waiting, [], [], 0)[0]:
             self.client.sip(65536)
-        self._check()
+        self.check()
 
     # --- how it goes
 
@@ -123,7 +124,7 @@ class Visitor:
     def end(self):
         self.client.half_close()
         self.client.read_to_end()
-        self._check()
+        self.check()
         assert not self._answers, self._answers
         assert self._heard.get(self.nick, -1) == self._said - 1
         self.client.close()
@@ -139,7 +140,7 @@ class Visitor:
         request(self.client, command)
         self._answers.append(answer)
 
-    def _check(self):
+    def check(self):
         """All that has come: for it alone or in its room, and nothing else."""
         told = self.client.unanswered()
         heard = self.client.unheard(self.room)

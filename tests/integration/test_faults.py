@@ -1,0 +1,159 @@
+"""Connections that fail at any moment, by tests/faults: a build of its own, in
+which all other tests are run with faults that nobody is to notice.
+
+    make integration FAULTS=1 SANITIZE=address,undefined K=faults SEED=7
+"""
+
+import random
+import signal
+from contextlib import contextmanager
+
+import pytest
+
+import proc
+from capabilities import DIALECTS
+from crowd import unpinged
+from timing import Expired, until
+from visitor import COMMON_ROOMS, Visitor
+
+pytestmark = pytest.mark.faults("deadly")
+
+PRESENT = 24
+DEEDS = 3000
+
+
+class Lost(Exception):
+    """The connection has failed."""
+
+
+@contextmanager
+def at_its_own_risk(visitor):
+    """What fails meanwhile because the connection has ended is no mistake of
+    the server. Until then, it has said what it should."""
+    try:
+        yield
+    except Expired:
+        raise
+    except AssertionError:
+        if not visitor.client.ended:
+            raise
+        raise Lost from None
+    except OSError:
+        raise Lost from None
+
+
+class Victims:
+    """Some who are there and do what people do; when one is lost or goes,
+    another comes."""
+
+    def __init__(self, server, stage):
+        self.server = server
+        self.chance = random.Random(server.faults)
+        self.kinds = (*DIALECTS[stage], "text", "text")
+        self.come = self.lost = self.ended = 0
+        self.present = [self.make() for _ in range(PRESENT)]
+
+    def make(self):
+        while True:
+            kind = self.chance.choice(self.kinds)
+            room = f"den-{self.chance.randrange(COMMON_ROOMS)}"
+            visitor = Visitor(
+                self.come, kind, self.server.url_of(kind),
+                room=self.chance.choice([room, None]), help_lines=(),
+            )
+            self.come += 1
+            try:
+                with at_its_own_risk(visitor):
+                    visitor.arrive()
+                return visitor
+            except Lost:
+                self.lost += 1  # before anything was said to it by others
+                visitor.close()
+
+    def bury(self, visitor):
+        """What has come of its stream is the beginning of the right one."""
+        self.lost += 1
+        visitor.check()
+        visitor.close()
+
+    def do_something(self):
+        place = self.chance.randrange(PRESENT)
+        visitor = self.present[place]
+        if self.chance.randrange(10) == 0:
+            self.let_go(visitor)
+            self.present[place] = self.make()
+            return
+        try:
+            with at_its_own_risk(visitor):
+                self.deed(visitor)
+        except Lost:
+            self.bury(visitor)
+            self.present[place] = self.make()
+
+    def deed(self, visitor):
+        deed = self.chance.randrange(9)
+        if deed < 3:
+            visitor.speak(self.chance.randrange(1, 8))
+        elif deed < 4:
+            visitor.write_to(self.chance.choice(self.present).nick)
+        else:
+            visitor.take_in()
+            assert not visitor.client.ended
+
+    def let_go(self, visitor):
+        """Who can end in order has got all that is due to it."""
+        try:
+            with at_its_own_risk(visitor):
+                visitor.end()
+            self.ended += 1
+        except Lost:
+            self.bury(visitor)
+
+
+@pytest.fixture
+def start(start_all, stage, family):
+    """Starts a server of the family at hand that listens in each dialect it
+    has, and bothers nobody with heartbeats and presence."""
+    return lambda *options: start_all(
+        "--presence-limit", "0", *unpinged(stage), *options, family=family
+    )
+
+
+def connections(pid):
+    return sum(
+        path.startswith("socket:")
+        for path in proc.descriptor_paths(pid).values()
+    )
+
+
+@pytest.mark.families("tcp4", "unix")
+def test_connections_fail(start, stage, measured):
+    """A connection that fails ends, and no other is the worse for it: nobody
+    hears what is not meant for it, or a part, or anything twice or in another
+    order; who is not lost has got all; and nothing is left of who was."""
+    server = start()
+    before = connections(server.pid)
+    victims = Victims(server, stage)
+    for _ in range(DEEDS):
+        victims.do_something()
+    for visitor in victims.present:
+        victims.let_go(visitor)
+    until(lambda: connections(server.pid) == before, "all have gone")
+    assert victims.lost > 0 and victims.ended > 0
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit() == 0
+    measured(
+        f"stage {stage}: of {victims.come} visitors {victims.lost} were lost"
+    )
+
+
+@pytest.mark.families("tcp4", "unix")
+def test_stop_while_connections_fail(start, stage):
+    """The rule: "tell every session `shutdown`, send what is queued", exit 0:
+    with as many as are left, and in time."""
+    server = start("--drain-timeout", "1")
+    victims = Victims(server, stage)
+    for _ in range(DEEDS // 10):
+        victims.do_something()
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit() == 0
