@@ -42,7 +42,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace test sim sim-faults sim-test coverage exercises fuzz lint clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace test faults sim sim-faults sim-test coverage exercises fuzz lint clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -229,6 +229,7 @@ PACKAGES_sim-test := $(PACKAGES_sim-faults)
 PACKAGES_coverage := $(PACKAGES_run) $(PACKAGES_vectors) gcc gcovr libcmocka-dev
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
+PACKAGES_faults := $(PACKAGES_test)
 PACKAGES_idle := $(PACKAGES_test)
 PACKAGES_trace := $(PACKAGES_test)
 PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
@@ -318,10 +319,9 @@ bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken f
 # ---- Testing ----------------------------------------------------------------
 
 # A sub-make per variant: units, simulator and servers under AddressSanitizer
-# and UndefinedBehaviorSanitizer, the servers as they are released, and those
-# with a ring with faults. One after another, since the integration tests measure
-# time. Units and simulator have one thread: ThreadSanitizer has nothing to say
-# of them.
+# and UndefinedBehaviorSanitizer, and the servers as they are released. One after
+# another, since the integration tests measure time. Units and simulator have one
+# thread: ThreadSanitizer has nothing to say of them.
 .PHONY: test
 test: deps ## all tests; SANITIZE=thread: under that alone; STAGE=1, K=unix: select
 ifeq ($(SANITIZE),)
@@ -329,8 +329,6 @@ ifeq ($(SANITIZE),)
 	$(if $(K),,@$(MAKE) sim SEEDS=2000 SANITIZE=address,undefined)
 	@$(MAKE) integration
 	@$(MAKE) integration SANITIZE=address,undefined
-	$(if $(filter stage$(STAGE)%,$(FAULTED)),@$(MAKE) integration FAULTS=1 \
-	    SANITIZE=address,undefined FILES='$(FAULTED_FILES)')
 else
 	$(if $(filter thread,$(SANITIZE)),,@$(MAKE) unit)
 	@$(MAKE) integration
@@ -353,14 +351,6 @@ $(UNITS:=.run): %.run: %
 TESTED := $(or $(STAGE),$(if $(findstring thread,$(SANITIZE)),1 2),\
     $(if $(FAULTS),$(foreach stage,$(STAGES),$(patsubst stage%,%,$(firstword $(subst -, ,$(stage)))))))
 
-# `make test` has time for a minute of faults: for what comes and goes, is much,
-# or stops halfway. What options, deadlines and single requests mean (binary,
-# interrupted, key, operation, options, sealed, secure, stall) passes with them
-# too, by `make integration FAULTS=1 SANITIZE=address,undefined`, and moves few
-# bytes, or takes long.
-FAULTED_FILES := $(patsubst %,tests/integration/test_%.py,chat churn crowd \
-    descriptors dialects faults flow frame lifecycle restart text)
-
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
 integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
@@ -368,6 +358,17 @@ integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as ab
 	@RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n 3 -p no:cacheprovider \
 	    --build-dir=$(OUT) $(TESTED:%=--stage=%) \
 	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)$(FILES)),|| [ $$? = 5 ])
+
+# What comes and goes, is much, or stops halfway. What options, deadlines and
+# single requests mean (binary, interrupted, key, operation, options, sealed,
+# secure, stall) is asked with faults too by `make integration FAULTS=1
+# SANITIZE=address,undefined`; it moves few bytes, or takes long.
+FAULTED_FILES := $(patsubst %,tests/integration/test_%.py,chat churn crowd \
+    descriptors dialects faults flow frame lifecycle restart text)
+
+.PHONY: faults
+faults: deps ## stage 4 with a kernel that fails, comes short and late (SEED=7)
+	@$(MAKE) integration FAULTS=1 SANITIZE=address,undefined FILES='$(FAULTED_FILES)'
 
 EXERCISED := $(patsubst tests/integration/exercise_stage%.py,STAGE=%,$(wildcard tests/integration/exercise_stage*.py))
 
