@@ -319,9 +319,10 @@ bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken f
 # ---- Testing ----------------------------------------------------------------
 
 # A sub-make per variant: units, simulator and servers under AddressSanitizer
-# and UndefinedBehaviorSanitizer, and the servers as they are released. One after
-# another, since the integration tests measure time. Units and simulator have one
-# thread: ThreadSanitizer has nothing to say of them.
+# and UndefinedBehaviorSanitizer, the servers as they are released, and those
+# with a ring with faults. One after another, since the integration tests measure
+# time. Units and simulator have one thread: ThreadSanitizer has nothing to say
+# of them.
 .PHONY: test
 test: deps ## all tests; SANITIZE=thread: under that alone; STAGE=1, K=unix: select
 ifeq ($(SANITIZE),)
@@ -329,6 +330,7 @@ ifeq ($(SANITIZE),)
 	$(if $(K),,@$(MAKE) sim SEEDS=2000 SANITIZE=address,undefined)
 	@$(MAKE) integration
 	@$(MAKE) integration SANITIZE=address,undefined
+	$(if $(filter stage$(STAGE)%,$(FAULTED)),@$(MAKE) faults)
 else
 	$(if $(filter thread,$(SANITIZE)),,@$(MAKE) unit)
 	@$(MAKE) integration

@@ -1,7 +1,9 @@
 /*
  * Completions, on their way back: some are kept for some turns, and those of
  * different orders come in another order, as they well may: each is carried out
- * on its own. Those of one order (multishot) stay as they were.
+ * on its own. Those of one order (multishot) stay as they were. Those of sends
+ * are not kept: a send is over when it is submitted, and so before what is
+ * ordered, or happens, after that.
  */
 #include "stage4-uring/ring.h"
 #include "tests/faults/faults.h"
@@ -26,15 +28,16 @@ unsigned __wrap_ring_turn(struct ring *, struct __kernel_timespec *);
 
 static struct io_uring_cqe kept[KEPT_MAX]; /* in the order in which they came */
 static unsigned turns_left[KEPT_MAX];      /* until it is told */
+static bool prompt[KEPT_MAX];              /* it is told now, before others */
 static unsigned count;
 
 /* What orders.c has marked, as it is to be told. */
 static struct io_uring_cqe unmarked(const struct io_uring_cqe *cqe)
 {
-    int error = (int)(cqe->user_data >> MARK_SHIFT);
+    int error = (int)(cqe->user_data >> MARK_ERROR_SHIFT);
 
     return (struct io_uring_cqe){
-        .user_data = cqe->user_data & ~MARK,
+        .user_data = cqe->user_data & ~MARKS,
         .res = error ? -error : cqe->res,
         .flags = cqe->flags,
     };
@@ -42,11 +45,13 @@ static struct io_uring_cqe unmarked(const struct io_uring_cqe *cqe)
 
 static void keep(const struct io_uring_cqe *cqe)
 {
-    bool late = fault_happens(FAULT_LATE);
+    bool send = cqe->user_data & MARK_SEND;
+    bool late = !send && fault_happens(FAULT_LATE);
 
     assert(count < KEPT_MAX);
     if (!(cqe->flags & IORING_CQE_F_MORE))
-        order_over(cqe->user_data & ~MARK);
+        order_over(cqe->user_data & ~MARKS);
+    prompt[count] = send;
     turns_left[count] = late ? 1 + fault_below(LATE_TURNS_MAX) : 0;
     kept[count++] = unmarked(cqe);
 }
@@ -57,6 +62,7 @@ static void remove_at(unsigned at)
     memmove(&kept[at], &kept[at + 1], (count - at) * sizeof(kept[0]));
     memmove(&turns_left[at], &turns_left[at + 1],
             (count - at) * sizeof(turns_left[0]));
+    memmove(&prompt[at], &prompt[at + 1], (count - at) * sizeof(prompt[0]));
 }
 
 static void turn_begins(void)
@@ -76,12 +82,14 @@ static bool is_first_of_its_order(unsigned at)
     return true;
 }
 
-/* Any that may be told now; `count` for none. */
+/* A send, or any that may be told now; `count` for none. */
 static unsigned choose(void)
 {
     unsigned choice = count, choices = 0;
 
     for (unsigned i = 0; i < count; i++) {
+        if (prompt[i])
+            return i;
         if (turns_left[i] > 0 || !is_first_of_its_order(i))
             continue;
         choices++;

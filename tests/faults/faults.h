@@ -9,12 +9,12 @@
  *   orders.c       on the way to the kernel
  *   completions.c  on the way back
  *
- * The linker leads three calls here (--wrap): liburing's two that submit, and
- * ring_turn. A liburing put in the real one's place could not do it: most of it
+ * The linker leads ring_turn here, and liburing's functions that submit
+ * (--wrap). A liburing put in the real one's place could not do it: most of it
  * is inline, loads and stores in memory that the kernel shares with us, and its
  * system calls are instructions of its own, not calls. An order could be
  * changed by none of its functions, and a completion is seen by none. But all
- * orders pass its two functions, and all completions ring_turn. Nothing is
+ * orders pass those that submit, and all completions ring_turn. Nothing is
  * played: an order that is changed is carried out by the kernel, as what it has
  * been changed to, so what comes of it is what a kernel says.
  *
@@ -69,9 +69,13 @@ void orders_all_seen(const struct io_uring *);
 /* Nothing will come any more of what was ordered with the token. */
 void order_over(uint64_t token);
 
-/* The error that orders.c has completions.c tell, in bits of the token that the
- * server does not use; 0: what the kernel has said. */
-#define MARK_SHIFT 56
-#define MARK (UINT64_C(0xff) << MARK_SHIFT)
+/*
+ * What orders.c tells completions.c, in bits of the token that the server does
+ * not use: that it is of a send, and the error to be told in place of what the
+ * kernel says, if any.
+ */
+#define MARK_SEND (UINT64_C(1) << 55)
+#define MARK_ERROR_SHIFT 56
+#define MARKS (~(MARK_SEND - 1))
 
 #endif

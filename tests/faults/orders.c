@@ -68,7 +68,7 @@ void order_over(uint64_t token)
 static void fail(struct io_uring_sqe *sqe, unsigned error)
 {
     io_uring_prep_nop(sqe);
-    sqe->user_data |= (uint64_t)error << MARK_SHIFT;
+    sqe->user_data |= (uint64_t)error << MARK_ERROR_SHIFT;
 }
 
 /* ENOBUFS comes also when there are buffers: another took them, and gave them
@@ -161,6 +161,7 @@ static void change_send(struct io_uring_sqe *sqe, struct part *part)
 {
     static const unsigned deadly[] = {ECONNRESET, EPIPE, ENOMEM};
 
+    sqe->user_data |= MARK_SEND;
     if (fault_happens(FAULT_DEADLY))
         fail(sqe, deadly[fault_below(3)]);
     else if (is_watched(sqe->fd))
@@ -173,7 +174,7 @@ static void change_send(struct io_uring_sqe *sqe, struct part *part)
 
 static void change(struct io_uring_sqe *sqe, struct part *part)
 {
-    assert(!(sqe->user_data & MARK));
+    assert(!(sqe->user_data & MARKS));
     switch (sqe->opcode) {
     case IORING_OP_RECV:
         change_receive(sqe);
