@@ -84,6 +84,7 @@ FLOOD = 1000
 
 
 @pytest.mark.families("tcp4", "unix")
+@pytest.mark.unfaulted
 def test_flooders_starve_nobody(start, measured, stage):
     """Who talks as fast as it can, with others that do, delays the others by
     no more than a turn takes."""
