@@ -125,7 +125,13 @@ PROGRAMS := $(STAGES:%=$(OUT)/%)
 # The newest, or the one that STAGE asks for.
 NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
 
+# Those that measure, and what they are made of.
+LOAD     := $(OUT)/ringchat-load $(OUT)/raw
+LOAD_OBJECTS = $(filter-out %/raw.o,$(call objects,tests/load/*.c))
+
 UNITS    := $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+LOAD_UNITS := $(filter $(OUT)/unit/test_load_%,$(UNITS))
+CORE_UNITS := $(filter-out $(LOAD_UNITS),$(UNITS))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c tests/*/*.c)
@@ -134,12 +140,12 @@ C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h tests/*/*.h)
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(wildcard $(1)))
 
 .PHONY: all
-all: $(PROGRAMS) ## build every stage
+all: $(PROGRAMS) $(LOAD) ## build every stage, and the load generator
 ifeq ($(VARIANT),$(DEFAULT))
-all: $(STAGES:%=build/%)
+all: $(STAGES:%=build/%) build/ringchat-load build/raw
 endif
 
-build/stage%: build/$(DEFAULT)/stage%
+$(STAGES:%=build/%) build/ringchat-load build/raw: build/%: build/$(DEFAULT)/%
 	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
 
 # The pure core and the base beneath it. A folder is newer when a file has
@@ -159,11 +165,17 @@ ifneq ($(FAULTS),)
 # See tests/faults/faults.h.
 $(PROGRAMS): private LINK += -Wl,--wrap=ring_turn,--wrap=io_uring_submit,--wrap=io_uring_submit_and_get_events,--wrap=io_uring_submit_and_wait_timeout
 endif
-$(UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
+$(CORE_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
+# The load generator shares no code with what it measures.
+$(OUT)/ringchat-load: $(LOAD_OBJECTS)
+$(OUT)/raw: $(call objects,tests/load/raw.c tests/load/message.c)
+$(LOAD_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support_random.c) $(filter-out %/main.o,$(LOAD_OBJECTS))
+$(LOAD) $(LOAD_UNITS): private LIBRARIES :=
+$(LOAD) $(LOAD_UNITS): private LIBS += -lm
 # Private: what these are made of is made as for the programs.
 $(UNITS): private LIBS += -lcmocka
 # See tests/unit/support_alloc.h.
-$(UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign
+$(CORE_UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign
 $(OUT)/sim: $(call objects,tests/sim/*.c tests/unit/support_random.c) $(LIBRARIES)
 # See tests/sim/alloc.h.
 $(OUT)/sim: private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=free
@@ -174,7 +186,7 @@ $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/suppor
 $(FUZZERS): private LINK := $(subst fuzzer-no-link,fuzzer,$(LINK))
 $(call objects,tests/fuzz/*.c): private SANITIZERS := $(subst fuzzer-no-link$(comma),,$(SANITIZERS))
 
-$(PROGRAMS) $(UNITS) $(FUZZERS) $(OUT)/sim $(OUT)/bench-log:
+$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(OUT)/sim $(OUT)/bench-log:
 	$(call show,LINK $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
@@ -355,7 +367,7 @@ TESTED := $(or $(STAGE),$(if $(findstring thread,$(SANITIZE)),1 2),\
 
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
-integration: $(PROGRAMS) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
+integration: $(PROGRAMS) $(LOAD) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
 	@echo '== integration: $(VARIANT)'
 	@RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n 3 -p no:cacheprovider \
 	    --build-dir=$(OUT) $(TESTED:%=--stage=%) \

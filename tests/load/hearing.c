@@ -1,0 +1,384 @@
+/*
+ * What a client hears: bytes are compared with the transcript of its audience,
+ * or read; messages are counted, by tally.c, and timed. No I/O.
+ */
+#include "tests/load/client.h"
+#include "tests/load/worker.h"
+
+#include <assert.h>
+
+/* How much more of an item is taken together with what there is, when it does
+ * not say how long it is. */
+#define CARRY_STEP 512
+
+/* ---- Messages ----------------------------------------------------------- */
+
+static struct counts *counts_of(const struct client *client)
+{
+    return &client->worker->counts;
+}
+
+static bool is_follower(const struct client *client)
+{
+    return client->state == CLIENT_IN_ROOM || client->state == CLIENT_LEAVING;
+}
+
+static bool is_waited_for(const struct client *client)
+{
+    return !client->is_slow &&
+           client->worker->run->plan->workload != WORKLOAD_CHURN;
+}
+
+/* Nobody needs to wait for it because of this client. */
+static void done_with(struct client *client, struct record *record,
+                      uint32_t speaker)
+{
+    struct voice *voice = &client->audience->voices[speaker];
+
+    if (record_done(record) && voice_heard(voice, record->number))
+        voice_call(voice, client->worker);
+}
+
+static void skipped(struct client *client, struct gap gap)
+{
+    struct audience *audience = client->audience;
+
+    if (!is_waited_for(client))
+        return;
+    if (gap.to - gap.from > audience->mask)
+        gap.from = gap.to - audience->mask;
+    for (uint32_t number = gap.from; number < gap.to; number++) {
+        struct record *record = audience_record(audience, gap.speaker, number);
+
+        if (record)
+            done_with(client, record, gap.speaker);
+    }
+}
+
+static void heard(struct client *client, struct record *record,
+                  uint32_t speaker, uint64_t now_ns)
+{
+    struct counts *counts = counts_of(client);
+
+    counts->delivered++;
+    if (!record || client->is_slow)
+        return;
+    if (record->due_ns > 0)
+        histogram_add(&client->worker->latency,
+                      now_ns > record->due_ns ? now_ns - record->due_ns : 0);
+    if (is_waited_for(client))
+        done_with(client, record, speaker);
+}
+
+/* Its own is what a visitor waits for. */
+static void leave_if_own(struct client *client, uint32_t speaker)
+{
+    if (client->worker->run->plan->workload == WORKLOAD_CHURN &&
+        client->voice == &client->audience->voices[speaker] &&
+        client->state == CLIENT_IN_ROOM)
+        client_leave(client);
+}
+
+/* Whether the message is one that was not heard before. */
+static bool hear_message(struct client *client, uint32_t speaker,
+                         uint32_t number, uint64_t now_ns)
+{
+    struct counts *counts = counts_of(client);
+    struct audience *audience = client->audience;
+    enum hearing hearing = tally_hear(&client->tally, speaker, number);
+
+    if (hearing == HEARD_AHEAD)
+        skipped(client, client->tally.latest);
+    counts->late += hearing == HEARD_LATE;
+    counts->delivered += hearing == HEARD_LATE;
+    counts->twice += hearing == HEARD_TWICE;
+    if (hearing == HEARD_LATE || hearing == HEARD_TWICE)
+        return false;
+    heard(client, audience_record(audience, speaker, number), speaker, now_ns);
+    leave_if_own(client, speaker);
+    return true;
+}
+
+/* ---- Following ---------------------------------------------------------- */
+
+/* How many of the bytes are what the transcript goes on with. */
+static size_t follow(struct client *client, const unsigned char *bytes,
+                     size_t length, uint64_t now_ns)
+{
+    struct follower *follower = &client->follower;
+    struct audience *audience = client->audience;
+    size_t match = audience_match(audience, follower->position, bytes, length);
+    uint64_t position = follower->position + match;
+    uint64_t entry = follower->entry;
+
+    for (; entry < audience->entries_end; entry++) {
+        const struct entry *at = audience_entry(audience, entry);
+
+        if (at->end > position)
+            break;
+        hear_message(client, at->speaker, at->number, now_ns);
+    }
+    audience_move(audience, follower, position, entry);
+    if (match < length)
+        audience_turn_back(audience, follower);
+    return match;
+}
+
+/* What is carried may have come to be in the transcript meanwhile: then it is
+ * followed, not read. */
+static void follow_carried(struct client *client)
+{
+    struct follower *follower = &client->follower;
+    struct audience *audience = client->audience;
+    size_t length = follower->carry_length;
+
+    if (audience->end - follower->position <= length ||
+        audience_match(audience, follower->position, follower->carry, length) <
+            length)
+        return;
+    follower->carry_length = 0;
+    audience_move(audience, follower, follower->position + length,
+                  follower->entry);
+}
+
+/* It is in the transcript already: what of it the client has gone by was not
+ * said to it, or it hears the room in another order than others. */
+static void find_place(struct client *client, const struct record *record)
+{
+    struct follower *follower = &client->follower;
+    struct audience *audience = client->audience;
+
+    if (record->entry >= follower->entry) {
+        if (record->entry > follower->entry) {
+            follower->passed_begin = follower->entry;
+            follower->passed_end = record->entry;
+        }
+        audience_move(audience, follower,
+                      audience_entry(audience, record->entry)->end,
+                      record->entry + 1);
+    } else if (record->entry >= follower->passed_begin &&
+               record->entry < follower->passed_end) {
+        counts_of(client)->late += client->target->dialect->orders_all;
+    }
+}
+
+static bool is_next(const struct client *client, uint32_t speaker,
+                    uint32_t number)
+{
+    const struct audience *audience = client->audience;
+    uint64_t entry = client->follower.entry;
+
+    return entry < audience->entries_end &&
+           audience_entry(audience, entry)->speaker == speaker &&
+           audience_entry(audience, entry)->number == number;
+}
+
+static void place_message(struct client *client, uint32_t speaker,
+                          uint32_t number, const unsigned char *bytes,
+                          size_t length)
+{
+    struct follower *follower = &client->follower;
+    struct audience *audience = client->audience;
+    struct record *record = audience_record(audience, speaker, number);
+
+    if (is_next(client, speaker, number)) {
+        audience_move(audience, follower,
+                      audience_entry(audience, follower->entry)->end,
+                      follower->entry + 1);
+        return;
+    }
+    if (!record)
+        return;
+    if (record->entry != ENTRY_NONE && record->entry >= audience->entries_begin)
+        find_place(client, record);
+    else if (record->entry == ENTRY_NONE && follower->position == audience->end)
+        audience_append(audience, follower, record, speaker, bytes, length);
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+static void hear_corrupt(struct client *client, const char *why, size_t length)
+{
+    counts_of(client)->corrupted++;
+    client->tally.unnamed++;
+    worker_complain(client->worker, "client %u: corrupt: %.*s", client->number,
+                    (int)length, why);
+}
+
+static bool names_a_message(const struct client *client,
+                            const struct item *item, uint32_t *speaker,
+                            uint32_t *number)
+{
+    const struct audience *audience = client->audience;
+    uint32_t first = (uint32_t)(audience->voices - client->worker->run->voices);
+    struct message_name name;
+
+    if (!message_name(item->text, item->length, &name) ||
+        name.speaker - first >= audience->speakers)
+        return false;
+    *speaker = name.speaker - first;
+    *number = name.number;
+    return *number < atomic_load(&audience->voices[*speaker].said);
+}
+
+static void on_message(struct client *client, const struct item *item,
+                       const unsigned char *bytes, size_t length,
+                       uint64_t now_ns)
+{
+    const struct plan *plan = client->worker->run->plan;
+    uint32_t speaker, number;
+    struct message_name name;
+
+    if (!is_follower(client))
+        return;
+    if (!names_a_message(client, item, &speaker, &number)) {
+        hear_corrupt(client, "no message of ours", 18);
+        return;
+    }
+    name.speaker = speaker + (uint32_t)(client->audience->voices -
+                                        client->worker->run->voices);
+    name.number = number;
+    if (!message_is_right(&plan->matter, name, item->text, item->length)) {
+        counts_of(client)->corrupted++;
+        hear_message(client, speaker, number, now_ns);
+        return;
+    }
+    if (hear_message(client, speaker, number, now_ns))
+        place_message(client, speaker, number, bytes, length);
+}
+
+static void on_item(struct client *client, const unsigned char *bytes,
+                    size_t length, uint64_t now_ns)
+{
+    struct speaker *speaker = &client->speaker;
+    const struct dialect *dialect = speaker->dialect;
+    struct counts *counts = counts_of(client);
+    struct item item = {.kind = ITEM_OTHER};
+
+    dialect->read(speaker, bytes, length, &item);
+    switch (item.kind) {
+    case ITEM_MESSAGE:
+        on_message(client, &item, bytes, length, now_ns);
+        break;
+    case ITEM_LAGGED:
+        client->tally.lagged += item.number;
+        counts->lagged += item.number;
+        counts->lags++;
+        break;
+    case ITEM_READY:
+        speaker->step++;
+        dialect->enter(speaker, &client->out);
+        break;
+    case ITEM_ENTERED:
+        client_entered(client);
+        break;
+    case ITEM_PING:
+        dialect->answer(speaker, &item, &client->out);
+        break;
+    case ITEM_ERROR:
+        counts->errors++;
+        worker_complain(client->worker, "client %u: the server says: %.*s",
+                        client->number, (int)item.length, item.text);
+        break;
+    case ITEM_CORRUPT:
+        hear_corrupt(client, (const char *)item.text, item.length);
+        break;
+    case ITEM_OTHER:
+        break;
+    }
+}
+
+/* What has come of an item so far is carried until it is whole. */
+static size_t read_carried(struct client *client, const unsigned char *bytes,
+                           size_t length, uint64_t now_ns)
+{
+    struct follower *follower = &client->follower;
+    size_t had = follower->carry_length;
+    size_t more = CARRY_STEP, extent;
+
+    if (client->wanted > had + more)
+        more = client->wanted - had;
+    if (more > length)
+        more = length;
+    follower_carry(follower, bytes, more);
+    client->wanted = 0;
+    extent = client->speaker.dialect->extent(
+        follower->carry, follower->carry_length, had, &client->wanted);
+    if (extent == EXTENT_INVALID)
+        return EXTENT_INVALID;
+    if (extent == 0)
+        return more;
+    assert(extent > had && extent <= follower->carry_length);
+    follower->carry_length = 0;
+    on_item(client, follower->carry, extent, now_ns);
+    return extent - had;
+}
+
+/* The first item, or the beginning of it: how many of the bytes. */
+static size_t read_item(struct client *client, const unsigned char *bytes,
+                        size_t length, uint64_t now_ns)
+{
+    size_t extent;
+
+    if (client->follower.carry_length > 0)
+        return read_carried(client, bytes, length, now_ns);
+    client->wanted = 0;
+    extent = client->speaker.dialect->extent(bytes, length, 0, &client->wanted);
+    if (extent == EXTENT_INVALID)
+        return EXTENT_INVALID;
+    if (extent == 0) {
+        follower_carry(&client->follower, bytes, length);
+        return length;
+    }
+    on_item(client, bytes, extent, now_ns);
+    return extent;
+}
+
+void client_hear(struct client *client, const unsigned char *bytes,
+                 size_t length, uint64_t now_ns)
+{
+    if (is_follower(client) && client->follower.carry_length > 0)
+        follow_carried(client);
+    while (length > 0 && client->state != CLIENT_AWAY) {
+        size_t count = 0;
+
+        if (is_follower(client) && client->follower.carry_length == 0)
+            count = follow(client, bytes, length, now_ns);
+        if (count == 0)
+            count = read_item(client, bytes, length, now_ns);
+        if (count == EXTENT_INVALID) {
+            hear_corrupt(client, "no item begins like that", 24);
+            client_gone(client, "what it hears makes no sense");
+            return;
+        }
+        bytes += count;
+        length -= count;
+    }
+}
+
+/* ---- The end ------------------------------------------------------------ */
+
+void client_hears_no_more(struct client *client)
+{
+    struct audience *audience = client->audience;
+
+    if (!is_waited_for(client))
+        return;
+    for (uint32_t i = 0; i < audience->speakers; i++) {
+        struct gap gap = {i, client->tally.due[i],
+                          atomic_load(&audience->voices[i].said)};
+
+        if (gap.from < gap.to)
+            skipped(client, gap);
+    }
+    if (--audience->waited_for == 0)
+        atomic_fetch_sub(&audience->room->audiences, 1);
+}
+
+void client_add_up(struct client *client)
+{
+    struct counts *counts = counts_of(client);
+
+    counts->lost += tally_lost(&client->tally);
+    counts->overstated += tally_overstated(&client->tally);
+}

@@ -1,0 +1,119 @@
+/*
+ * Files that a plan names: the key of `secure` listeners, and the lines that
+ * are to be said.
+ */
+#include "tests/load/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+static int complain(const char *file, const char *what)
+{
+    fprintf(stderr, "ringchat-load: %s: %s\n", file, what);
+    return EX_NOINPUT;
+}
+
+/* All of a file, and a zero behind it, in allocated memory. */
+static int read_file(const char *file, unsigned char **bytes, size_t *length)
+{
+    FILE *stream = fopen(file, "re");
+    size_t allocated = 64 * 1024;
+
+    if (!stream)
+        return complain(file, strerror(errno));
+    *bytes = allocate(allocated, 1);
+    *length = 0;
+    while (!feof(stream) && !ferror(stream)) {
+        if (allocated - *length < 2) {
+            allocated *= 2;
+            *bytes = reallocate(*bytes, allocated, 1);
+        }
+        *length += fread(*bytes + *length, 1, allocated - *length - 1, stream);
+    }
+    (*bytes)[*length] = '\0';
+    if (ferror(stream) || fclose(stream) != 0)
+        return complain(file, strerror(errno));
+    return 0;
+}
+
+int key_read(struct plan *plan)
+{
+    unsigned char *key;
+    int error = read_file(plan->key_file, &key, &plan->terms.key_length);
+
+    if (error == 0)
+        plan->terms.key = key;
+    return error;
+}
+
+static bool is_text(const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)bytes[i];
+
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static int read_line(struct matter *matter, struct line *lines, char *begin,
+                     char *end)
+{
+    size_t length = (size_t)(end - begin);
+
+    if (length > 0 && begin[length - 1] == '\r')
+        length--;
+    if (!is_text(begin, length) ||
+        length + MESSAGE_NAME_BYTES > MESSAGE_BYTES_MAX)
+        return EX_DATAERR;
+    lines[matter->lines_count++] = (struct line){begin, length};
+    return 0;
+}
+
+static size_t longest(const struct matter *matter)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < matter->lines_count; i++) {
+        if (matter->lines[i].length > size)
+            size = matter->lines[i].length;
+    }
+    return size + MESSAGE_NAME_BYTES;
+}
+
+/* Its lines are the messages, in turn. */
+int input_read(struct plan *plan)
+{
+    struct matter *matter = &plan->matter;
+    unsigned char *bytes;
+    struct line *lines;
+    size_t length, count = 1;
+    char *at, *end;
+    int error = read_file(plan->input, &bytes, &length);
+
+    if (error != 0)
+        return error;
+    for (size_t i = 0; i < length; i++)
+        count += bytes[i] == '\n';
+    plan->input_bytes = bytes;
+    lines = allocate(count, sizeof(*lines));
+    matter->lines = lines;
+    at = (char *)bytes;
+    while (at < (char *)bytes + length) {
+        end = memchr(at, '\n', (size_t)((char *)bytes + length - at));
+        if (!end)
+            end = (char *)bytes + length;
+        if (read_line(matter, lines, at, end) != 0) {
+            complain(plan->input, "a line that is not text, or is too long");
+            return EX_DATAERR;
+        }
+        at = end + 1;
+    }
+    plan->size = longest(matter);
+    if (matter->lines_count == 0)
+        return complain(plan->input, "there is nothing in it");
+    return 0;
+}

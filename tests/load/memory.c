@@ -1,0 +1,32 @@
+/*
+ * Memory: see memory.h.
+ */
+#include "tests/load/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+void no_memory(void)
+{
+    fputs("ringchat-load: out of memory\n", stderr);
+    _exit(EX_OSERR);
+}
+
+void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+
+    if (!memory)
+        no_memory();
+    return memory;
+}
+
+void *reallocate(void *memory, size_t count, size_t size)
+{
+    memory = reallocarray(memory, count ? count : 1, size);
+    if (!memory)
+        no_memory();
+    return memory;
+}

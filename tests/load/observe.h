@@ -1,0 +1,32 @@
+/*
+ * What the kernel says of a process: proc(5), /proc/PID/{stat,status} and
+ * those of its threads, /proc/PID/smaps_rollup.
+ */
+#ifndef RINGCHAT_LOAD_OBSERVE_H
+#define RINGCHAT_LOAD_OBSERVE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Since it began. */
+struct usage {
+    double user_s, system_s; /* processor time of all its threads */
+    uint64_t switches_voluntary, switches_involuntary;
+    uint64_t resident_bytes; /* now */
+    unsigned threads;
+};
+
+/* 0, or -errno: ENOENT or ESRCH if there is no such process (any more), EACCES
+ * if it is not ours to look at. */
+int usage_read(pid_t pid, struct usage *);
+
+/* What was used between the two; of memory and threads: as in `after`. */
+struct usage usage_between(const struct usage *before,
+                           const struct usage *after);
+
+/* Processor time of the thread that calls, and of this process, in seconds:
+ * clock_gettime(2). */
+double thread_cpu_s(void);
+double process_cpu_s(void);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * What came of a run, for people and for programs.
+ */
+#ifndef RINGCHAT_LOAD_REPORT_H
+#define RINGCHAT_LOAD_REPORT_H
+
+#include "tests/load/observe.h"
+#include "tests/load/run.h"
+
+/* Who had the most to do. */
+enum bottleneck {
+    BOTTLENECK_SERVER,    /* its processor time is used up */
+    BOTTLENECK_GENERATOR, /* ours is: the figures are about us */
+    BOTTLENECK_MACHINE,   /* all processors are busy */
+    BOTTLENECK_NONE,      /* schedule, window or latency limit it */
+    BOTTLENECK_UNKNOWN,   /* not us; the server cannot be looked at */
+};
+
+struct results {
+    const struct plan *plan;
+    struct counts totals;   /* of all the run */
+    struct counts measured; /* of the time measured */
+    double seconds;         /* of it */
+    struct histogram latency, entering;
+    double our_cpu_s;     /* of the time measured */
+    double busiest_share; /* of our busiest thread */
+    bool has_server;      /* the rest is known */
+    struct usage server;  /* of the time measured */
+    uint64_t resident_before, resident_entered;
+};
+
+/* Whether every check has held. */
+bool results_hold(const struct results *);
+
+enum bottleneck results_bottleneck(const struct results *);
+
+/* A line for the last second: what has been counted in it, and since when. */
+void report_progress(const struct counts *, const struct histogram *,
+                     double seconds, double since_s);
+
+void report_summary(const struct results *);
+
+/* 0 or -errno. */
+int report_json(const struct results *, const char *file);
+
+#endif
