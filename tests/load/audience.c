@@ -182,8 +182,11 @@ void audience_append(struct audience *audience, struct follower *follower,
 
 /* ---- Followers ---------------------------------------------------------- */
 
-void audience_join(struct audience *audience, struct follower *follower)
+void audience_join(struct audience *audience, struct follower *follower,
+                   bool is_spoken_in)
 {
+    follower->is_astray = is_spoken_in && audience->guided > 0;
+    audience->guided += !follower->is_astray;
     follower->position = audience->end;
     follower->entry = audience->entries_end;
     follower->previous = NULL;
@@ -204,6 +207,7 @@ void audience_leave(struct audience *audience, struct follower *follower)
     if (follower->next)
         follower->next->previous = follower->previous;
     audience->followers--;
+    audience->guided -= !follower->is_astray;
     if (follower->position == audience->end)
         audience->at_end--;
 }
@@ -217,6 +221,14 @@ void audience_move(struct audience *audience, struct follower *follower,
         audience->at_end--;
     follower->position = position;
     follower->entry = entry;
+}
+
+void audience_guide(struct audience *audience, struct follower *follower,
+                    uint64_t position, uint64_t entry)
+{
+    audience->guided += follower->is_astray;
+    follower->is_astray = false;
+    audience_move(audience, follower, position, entry);
 }
 
 void audience_turn_back(struct audience *audience, struct follower *follower)

@@ -43,6 +43,9 @@ struct follower {
      * position is where an entry begins. */
     unsigned char *carry;
     size_t carry_length, carry_allocated;
+    /* It does not know where it is: it came while others had something unread,
+     * or were ahead. It reads for itself until it hears what is written. */
+    bool is_astray;
     struct follower *next, *previous;
 };
 
@@ -54,6 +57,7 @@ struct audience {
     uint32_t waited_for;      /* clients that a message is complete with */
     struct follower *first;   /* who are in the room */
     size_t followers, at_end; /* those, and those who have read all of it */
+    size_t guided;            /* those who are not astray */
     /* The records: places of each speaker. */
     struct record *records;
     uint32_t mask;
@@ -118,14 +122,19 @@ void audience_append(struct audience *, struct follower *, struct record *,
                      uint32_t speaker, const unsigned char *bytes,
                      size_t length);
 
-/* Who comes begins at the end; who leaves keeps its carry, to be freed by
+/* Who comes begins at the end; if something is being said, it is astray, unless
+ * nobody else is there who is not. Who leaves keeps its carry, to be freed by
  * follower_release. */
-void audience_join(struct audience *, struct follower *);
+void audience_join(struct audience *, struct follower *, bool is_spoken_in);
 void audience_leave(struct audience *, struct follower *);
 
 /* A follower goes to where an entry begins or ends, or stays in between. */
 void audience_move(struct audience *, struct follower *, uint64_t position,
                    uint64_t entry);
+
+/* Who was astray is there. */
+void audience_guide(struct audience *, struct follower *, uint64_t position,
+                    uint64_t entry);
 
 /* What comes now is no part of the entry that the follower is in: what it has
  * read of it is carried, and it is where the entry begins. */

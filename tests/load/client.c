@@ -170,7 +170,7 @@ void client_entered(struct client *client)
     histogram_add(&worker->entering, clock_ns() - client->came_ns);
     worker->counts.entered++;
     client->state = CLIENT_IN_ROOM;
-    audience_join(audience, &client->follower);
+    audience_join(audience, &client->follower, is_visitor(client));
     if (is_visitor(client))
         client_say(client, clock_ns());
     else if (!client->is_slow && audience->waited_for++ == 0)
@@ -202,9 +202,10 @@ static void on_cut(struct client *client, const char *why)
 
 static void on_left(struct client *client)
 {
+    if (!is_visitor(client))
+        return;
     client->worker->counts.visits++;
-    if (is_visitor(client))
-        client_is_away(client);
+    client_is_away(client);
 }
 
 /* close(2): also takes it out of epoll. */

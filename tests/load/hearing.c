@@ -23,6 +23,11 @@ static bool is_follower(const struct client *client)
     return client->state == CLIENT_IN_ROOM || client->state == CLIENT_LEAVING;
 }
 
+static bool is_guided(const struct client *client)
+{
+    return is_follower(client) && !client->follower.is_astray;
+}
+
 static bool is_waited_for(const struct client *client)
 {
     return !client->is_slow &&
@@ -143,34 +148,45 @@ static void follow_carried(struct client *client)
 
 /* It is in the transcript already: what of it the client has gone by was not
  * said to it, or it hears the room in another order than others. */
-static void find_place(struct client *client, const struct record *record)
+static void find_place(struct client *client, uint64_t entry)
 {
     struct follower *follower = &client->follower;
     struct audience *audience = client->audience;
 
-    if (record->entry >= follower->entry) {
-        if (record->entry > follower->entry) {
+    if (follower->is_astray || entry >= follower->entry) {
+        if (!follower->is_astray && entry > follower->entry) {
             follower->passed_begin = follower->entry;
-            follower->passed_end = record->entry;
+            follower->passed_end = entry;
         }
-        audience_move(audience, follower,
-                      audience_entry(audience, record->entry)->end,
-                      record->entry + 1);
-    } else if (record->entry >= follower->passed_begin &&
-               record->entry < follower->passed_end) {
+        audience_guide(audience, follower, audience_entry(audience, entry)->end,
+                       entry + 1);
+    } else if (entry >= follower->passed_begin &&
+               entry < follower->passed_end) {
         counts_of(client)->late += client->target->dialect->orders_all;
     }
 }
 
+/* The transcript has it as what comes next, even if it is no longer known
+ * where all messages are. */
 static bool is_next(const struct client *client, uint32_t speaker,
                     uint32_t number)
 {
     const struct audience *audience = client->audience;
     uint64_t entry = client->follower.entry;
 
-    return entry < audience->entries_end &&
+    return !client->follower.is_astray && entry < audience->entries_end &&
            audience_entry(audience, entry)->speaker == speaker &&
            audience_entry(audience, entry)->number == number;
+}
+
+/* Whether it is for this client to write what comes next. */
+static bool is_at_end(const struct client *client)
+{
+    const struct follower *follower = &client->follower;
+    const struct audience *audience = client->audience;
+
+    return follower->is_astray ? audience->guided == 0
+                               : follower->position == audience->end;
 }
 
 static void place_message(struct client *client, uint32_t speaker,
@@ -182,17 +198,15 @@ static void place_message(struct client *client, uint32_t speaker,
     struct record *record = audience_record(audience, speaker, number);
 
     if (is_next(client, speaker, number)) {
-        audience_move(audience, follower,
-                      audience_entry(audience, follower->entry)->end,
-                      follower->entry + 1);
-        return;
-    }
-    if (!record)
-        return;
-    if (record->entry != ENTRY_NONE && record->entry >= audience->entries_begin)
-        find_place(client, record);
-    else if (record->entry == ENTRY_NONE && follower->position == audience->end)
+        find_place(client, follower->entry);
+    } else if (record && record->entry != ENTRY_NONE) {
+        if (record->entry >= audience->entries_begin)
+            find_place(client, record->entry);
+    } else if (record && is_at_end(client)) {
+        audience_guide(audience, follower, audience->end,
+                       audience->entries_end);
         audience_append(audience, follower, record, speaker, bytes, length);
+    }
 }
 
 /* ---- Reading ------------------------------------------------------------ */
@@ -337,12 +351,12 @@ static size_t read_item(struct client *client, const unsigned char *bytes,
 void client_hear(struct client *client, const unsigned char *bytes,
                  size_t length, uint64_t now_ns)
 {
-    if (is_follower(client) && client->follower.carry_length > 0)
+    if (is_guided(client) && client->follower.carry_length > 0)
         follow_carried(client);
     while (length > 0 && client->state != CLIENT_AWAY) {
         size_t count = 0;
 
-        if (is_follower(client) && client->follower.carry_length == 0)
+        if (is_guided(client) && client->follower.carry_length == 0)
             count = follow(client, bytes, length, now_ns);
         if (count == 0)
             count = read_item(client, bytes, length, now_ns);

@@ -197,8 +197,8 @@ static void begin_phase(struct run *run, enum phase phase)
 {
     if (phase == PHASE_DRAINING)
         atomic_store(&run->draining, run->plan->threads);
-    if (phase == PHASE_WARMUP || phase == PHASE_MEASURED)
-        run->begin_ns = run->begin_ns ? run->begin_ns : clock_ns();
+    if (phase != PHASE_OVER && run->begin_ns == 0)
+        run->begin_ns = clock_ns();
     atomic_store(&run->phase, phase);
     for (uint32_t i = 0; i < run->plan->threads; i++)
         worker_wake(&run->workers[i]);
@@ -351,10 +351,13 @@ static void conduct(struct run *run, struct results *results)
     }
     results->has_server = look_at_server(plan, &begin);
     results->our_cpu_s = process_cpu_s();
+    results->idle_s = machine_idle_s();
     begin_phase(run, PHASE_MEASURED);
+    histogram_init(&progress->latency); /* as the threads do */
     wait_while_speaking(run, progress, plan->duration_s);
     begin_phase(run, PHASE_DRAINING);
     results->our_cpu_s = process_cpu_s() - results->our_cpu_s;
+    results->idle_s = machine_idle_s() - results->idle_s;
     results->has_server &= look_at_server(plan, &end);
     results->server = usage_between(&begin, &end);
     wait_until_drained(run);

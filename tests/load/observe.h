@@ -29,4 +29,8 @@ struct usage usage_between(const struct usage *before,
 double thread_cpu_s(void);
 double process_cpu_s(void);
 
+/* How long the machine's processors have had nothing to do, all together, since
+ * it was started: the first line of /proc/stat; 0 if it cannot be read. */
+double machine_idle_s(void);
+
 #endif

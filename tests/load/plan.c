@@ -18,36 +18,39 @@
 
 /* ---- Workloads ---------------------------------------------------------- */
 
-/* What each is when nothing else is said. Rooms and speakers of 0: one room
- * for each, or each room's members. */
+#define ALL UINT32_MAX
+
+/* What each is when nothing else is said. */
 struct preset {
     const char *name, *what;
-    uint32_t clients, members, speakers; /* members: of a room, 0: all */
+    uint32_t clients;
+    uint32_t members;  /* of a room, or ALL */
+    uint32_t speakers; /* of them, or ALL */
     size_t size;
     uint32_t window;
     double rate, slow_share;
 };
 
 static const struct preset presets[] = {
-    [WORKLOAD_FANOUT] = {"fanout", "a few speak, all of a room hear", 100, 0, 4,
-                         64, 16, 0, 0},
-    [WORKLOAD_PACED] = {"paced", "the same, by a schedule", 100, 0, 4, 64,
+    [WORKLOAD_FANOUT] = {"fanout", "a few speak, all of a room hear", 100, ALL,
+                         4, 64, 16, 0, 0},
+    [WORKLOAD_PACED] = {"paced", "the same, by a schedule", 100, ALL, 4, 64,
                         65536, 1000, 0},
     [WORKLOAD_ECHO] = {"echo", "each alone in a room, one message on its way",
                        100, 1, 1, 64, 1, 0, 0},
-    [WORKLOAD_ROOMS] = {"rooms", "small rooms, everybody speaks", 1000, 10, 10,
+    [WORKLOAD_ROOMS] = {"rooms", "small rooms, everybody speaks", 1000, 10, ALL,
                         64, 1, 0, 0},
-    [WORKLOAD_IDLE] = {"idle", "nobody speaks: what a member costs", 1000, 0, 0,
-                       64, 1, 0, 0},
+    [WORKLOAD_IDLE] = {"idle", "nobody speaks: what a member costs", 1000, ALL,
+                       0, 64, 1, 0, 0},
     [WORKLOAD_CHURN] = {"churn", "come, say something, hear it, leave", 100, 10,
-                        10, 64, 1, 0, 0},
+                        ALL, 64, 1, 0, 0},
     [WORKLOAD_SLOW] = {"slow", "fanout, but some do not read for a while", 100,
-                       0, 4, 1024, 64, 0, 0.1},
-    [WORKLOAD_BULK] = {"bulk", "messages as long as they may be", 10, 0, 1,
+                       ALL, 4, 1024, 64, 0, 0.1},
+    [WORKLOAD_BULK] = {"bulk", "messages as long as they may be", 10, ALL, 1,
                        MESSAGE_BYTES_MAX, 2, 0, 0},
-    [WORKLOAD_MIXED] = {"mixed", "fanout over several dialects", 99, 0, 6, 64,
+    [WORKLOAD_MIXED] = {"mixed", "fanout over several dialects", 99, ALL, 6, 64,
                         16, 0, 0},
-    [WORKLOAD_LISTEN] = {"listen", "only the server speaks: raw blast", 10, 0,
+    [WORKLOAD_LISTEN] = {"listen", "only the server speaks: raw blast", 10, ALL,
                          1, 64, 1024, 0, 0},
 };
 
@@ -295,18 +298,32 @@ static uint32_t either(uint32_t asked, uint32_t otherwise)
     return asked ? asked : otherwise;
 }
 
-/* Where who speaks does not hear itself, nobody is alone in a room. */
+/* Where who speaks does not hear itself, nobody is alone. Visitors' rooms are
+ * all of one size, for all of a room speak. */
+static uint32_t rooms_for(const struct plan *plan, uint32_t members)
+{
+    uint32_t rooms;
+
+    if (members == ALL)
+        return 1;
+    if (members == 1 && !all_hear_themselves(plan))
+        members = 2;
+    rooms = plan->clients > members ? plan->clients / members : 1;
+    while (plan->workload == WORKLOAD_CHURN && plan->clients % rooms != 0)
+        rooms--;
+    return rooms;
+}
+
 static void settle_rooms(struct plan *plan, const struct asked *asked)
 {
     const struct preset *preset = &presets[plan->workload];
-    uint32_t members = preset->members, rooms = 1;
+    uint32_t members;
 
-    if (members == 1 && !all_hear_themselves(plan))
-        members = 2;
-    if (members > 0)
-        rooms = (plan->clients + members - 1) / members;
-    plan->rooms = either(asked->rooms, rooms);
-    plan->speakers = either(asked->speakers, preset->speakers);
+    plan->rooms = either(asked->rooms, rooms_for(plan, preset->members));
+    members = plan->clients / plan->rooms;
+    plan->speakers = preset->speakers < members ? preset->speakers : members;
+    if (asked->speakers > 0)
+        plan->speakers = asked->speakers;
 }
 
 /* The longest that all can say. */
@@ -368,6 +385,10 @@ static int check(const struct plan *plan)
     if (plan->speakers > plan->clients / plan->rooms)
         return usage_error("--senders %u: a room has %u clients",
                            plan->speakers, plan->clients / plan->rooms);
+    if (plan->workload == WORKLOAD_CHURN &&
+        plan->speakers * plan->rooms != plan->clients)
+        return usage_error("churn: all of a room speak, and all rooms have as "
+                           "many clients");
     if (plan->size > size_max(plan))
         return usage_error("--size %zu: the most that can be said is %zu",
                            plan->size, size_max(plan));

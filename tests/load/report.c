@@ -46,13 +46,13 @@ static double server_share(const struct results *results)
 
 enum bottleneck results_bottleneck(const struct results *results)
 {
-    double all_s = results->our_cpu_s + cpu_s(&results->server);
+    double idle_share = results->idle_s / results->seconds / processors();
 
     if (results->has_server && server_share(results) >= BUSY_SHARE)
         return BOTTLENECK_SERVER;
     if (results->busiest_share >= BUSY_SHARE)
         return BOTTLENECK_GENERATOR;
-    if (all_s / results->seconds >= BUSY_SHARE * processors())
+    if (idle_share < 1 - BUSY_SHARE)
         return BOTTLENECK_MACHINE;
     return results->has_server ? BOTTLENECK_NONE : BOTTLENECK_UNKNOWN;
 }
@@ -188,6 +188,9 @@ void report_summary(const struct results *results)
     print_server(results);
     printf("generator   %.2f s of processor time, its busiest thread %.0f %%\n",
            results->our_cpu_s, 100 * results->busiest_share);
+    printf("machine     %.0f %% of %.0f processors idle\n",
+           100 * results->idle_s / results->seconds / processors(),
+           processors());
     printf("bottleneck  %s\n", explanations[results_bottleneck(results)]);
 }
 
@@ -299,14 +302,15 @@ static json_t *json_rates(const struct results *results)
 int report_json(const struct results *results, const char *file)
 {
     json_t *json = json_pack(
-        "{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:f, s:f}, s:s}", "plan",
-        json_plan(results->plan), "held", (int)results_hold(results), "rates",
-        json_rates(results), "measured", json_counts(&results->measured),
-        "totals", json_counts(&results->totals), "latency",
-        json_times(&results->latency), "entering",
-        json_times(&results->entering), "server", json_server(results),
-        "generator", "cpu_s", results->our_cpu_s, "busiest_share",
-        results->busiest_share, "bottleneck",
+        "{s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:f, s:f, s:f}, s:s}",
+        "plan", json_plan(results->plan), "held", (int)results_hold(results),
+        "rates", json_rates(results), "measured",
+        json_counts(&results->measured), "totals",
+        json_counts(&results->totals), "latency", json_times(&results->latency),
+        "entering", json_times(&results->entering), "server",
+        json_server(results), "generator", "cpu_s", results->our_cpu_s,
+        "busiest_share", results->busiest_share, "machine_idle_s",
+        results->idle_s, "bottleneck",
         bottlenecks[results_bottleneck(results)]);
     int error = 0;
 

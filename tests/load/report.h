@@ -24,6 +24,7 @@ struct results {
     struct histogram latency, entering;
     double our_cpu_s;     /* of the time measured */
     double busiest_share; /* of our busiest thread */
+    double idle_s;        /* processor time of the machine that nobody had */
     bool has_server;      /* the rest is known */
     struct usage server;  /* of the time measured */
     uint64_t resident_before, resident_entered;
