@@ -136,6 +136,26 @@ static void add_thread(pid_t pid, const char *thread, struct text *text,
         usage->resident_bytes = resident_bytes;
 }
 
+static void add_thread_time(pid_t pid, const char *thread, struct text *text,
+                            struct usage *usage)
+{
+    char path[PATH_BYTES + NAME_MAX];
+    const char *stat, *name_end;
+    unsigned i = 0;
+
+    while (i < USAGE_THREADS_MAX && usage->each[i].id != 0)
+        i++;
+    snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, thread);
+    stat = text_read(text, path);
+    name_end = stat ? strrchr(stat, ')') : NULL;
+    if (i == USAGE_THREADS_MAX || !name_end)
+        return;
+    usage->each[i].id = (pid_t)number_at(thread);
+    usage->each[i].cpu_s =
+        seconds_of_ticks(stat_number(name_end, STAT_USER_TICKS) +
+                         stat_number(name_end, STAT_SYSTEM_TICKS));
+}
+
 static int read_threads(pid_t pid, struct text *text, struct usage *usage)
 {
     char path[PATH_BYTES];
@@ -149,8 +169,10 @@ static int read_threads(pid_t pid, struct text *text, struct usage *usage)
     /* cppcheck-suppress readdirCalled ; nobody else has the folder open */
     /* NOLINTNEXTLINE(concurrency-mt-unsafe) */
     while ((entry = readdir(folder))) {
-        if (entry->d_name[0] != '.')
-            add_thread(pid, entry->d_name, text, usage);
+        if (entry->d_name[0] == '.')
+            continue;
+        add_thread(pid, entry->d_name, text, usage);
+        add_thread_time(pid, entry->d_name, text, usage);
     }
     closedir(folder);
     return 0;
@@ -187,6 +209,28 @@ static uint64_t grown(uint64_t before, uint64_t after)
     return after > before ? after - before : 0;
 }
 
+static double thread_s(const struct usage *usage, pid_t id)
+{
+    for (unsigned i = 0; i < USAGE_THREADS_MAX && usage->each[i].id != 0; i++) {
+        if (usage->each[i].id == id)
+            return usage->each[i].cpu_s;
+    }
+    return 0; /* it began later */
+}
+
+static double busiest_s(const struct usage *before, const struct usage *after)
+{
+    double most_s = 0;
+
+    for (unsigned i = 0; i < USAGE_THREADS_MAX && after->each[i].id != 0; i++) {
+        double s = after->each[i].cpu_s - thread_s(before, after->each[i].id);
+
+        if (s > most_s)
+            most_s = s;
+    }
+    return most_s;
+}
+
 struct usage usage_between(const struct usage *before,
                            const struct usage *after)
 {
@@ -198,6 +242,7 @@ struct usage usage_between(const struct usage *before,
         grown(before->switches_voluntary, after->switches_voluntary);
     usage.switches_involuntary =
         grown(before->switches_involuntary, after->switches_involuntary);
+    usage.busiest_s = busiest_s(before, after);
     return usage;
 }
 

@@ -8,12 +8,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Threads that are told apart: the first. */
+#define USAGE_THREADS_MAX 64
+
+struct thread_usage {
+    pid_t id;
+    double cpu_s;
+};
+
 /* Since it began. */
 struct usage {
     double user_s, system_s; /* processor time of all its threads */
     uint64_t switches_voluntary, switches_involuntary;
     uint64_t resident_bytes; /* now */
     unsigned threads;
+    struct thread_usage each[USAGE_THREADS_MAX]; /* id 0: no more */
+    double busiest_s; /* of one thread, the most; see usage_between */
 };
 
 /* 0, or -errno: ENOENT or ESRCH if there is no such process (any more), EACCES

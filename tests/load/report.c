@@ -34,14 +34,18 @@ static double processors(void)
     return (double)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* Of what its threads can have. */
+/* Of what its threads can have, or its busiest thread of a processor. */
 static double server_share(const struct results *results)
 {
     double threads = results->server.threads;
+    double share;
 
     if (threads > processors())
         threads = processors();
-    return cpu_s(&results->server) / results->seconds / threads;
+    share = cpu_s(&results->server) / threads;
+    if (share < results->server.busiest_s)
+        share = results->server.busiest_s;
+    return share / results->seconds;
 }
 
 enum bottleneck results_bottleneck(const struct results *results)
@@ -158,10 +162,9 @@ static void print_server(const struct results *results)
     if (!results->has_server)
         return;
     printf("server      %.2f s of processor time (user %.2f, system %.2f), "
-           "%.0f %% of %u thread%s\n",
-           total_s, server->user_s, server->system_s,
-           100 * server_share(results), server->threads,
-           server->threads == 1 ? "" : "s");
+           "its busiest thread of %u %.0f %%\n",
+           total_s, server->user_s, server->system_s, server->threads,
+           100 * server->busiest_s / results->seconds);
     if (total_s > 0)
         printf("            %.0f deliveries a second of it, context switches "
                "%" PRIu64 " + %" PRIu64 "\n",
@@ -275,7 +278,7 @@ static json_t *json_server(const struct results *results)
     if (!results->has_server)
         return json_null();
     return json_pack(
-        "{s:f, s:f, s:I, s:I, s:i, s:I, s:I, s:I, s:f}", "user_s",
+        "{s:f, s:f, s:f, s:I, s:I, s:i, s:I, s:I, s:I, s:f}", "user_s",
         server->user_s, "system_s", server->system_s, "switches_voluntary",
         (json_int_t)server->switches_voluntary, "switches_involuntary",
         (json_int_t)server->switches_involuntary, "threads",
