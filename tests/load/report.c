@@ -279,7 +279,8 @@ static json_t *json_server(const struct results *results)
         return json_null();
     return json_pack(
         "{s:f, s:f, s:f, s:I, s:I, s:i, s:I, s:I, s:I, s:f}", "user_s",
-        server->user_s, "system_s", server->system_s, "switches_voluntary",
+        server->user_s, "system_s", server->system_s, "busiest_thread_s",
+        server->busiest_s, "switches_voluntary",
         (json_int_t)server->switches_voluntary, "switches_involuntary",
         (json_int_t)server->switches_involuntary, "threads",
         (int)server->threads, "resident_bytes",
