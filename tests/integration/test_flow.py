@@ -115,6 +115,21 @@ def test_flooders_starve_nobody(start, measured, stage):
     assert max(times) < SLOW
 
 
+MANY_FLOODERS = 12
+LINES_OF_EACH = 300
+
+
+def test_flooders_are_all_heard(start):
+    """However many talk as fast as they can, each has its turn, again and
+    again; also where there are fewer buffers (4, in the build with faults)."""
+    server = start("--presence-limit", "0", "--room-window", "8MiB")
+    rooms = [f"flood-{n}" for n in range(MANY_FLOODERS)]
+    hearers = [server.person(f"hearer-{n}", room) for n, room in enumerate(rooms)]
+    with flooding(server.urls[0], rooms, line="x"):
+        for hearer, room in zip(hearers, rooms):
+            hearer.hear_messages(room, LINES_OF_EACH)
+
+
 @pytest.mark.families("tcp4", "unix")
 @pytest.mark.unfaulted
 def test_more_at_once_than_there_are_buffers(start):
