@@ -119,9 +119,11 @@ MANY_FLOODERS = 12
 LINES_OF_EACH = 300
 
 
+@pytest.mark.stages(2, 3, 4)
 def test_flooders_are_all_heard(start):
     """However many talk as fast as they can, each has its turn, again and
-    again; also where there are fewer buffers (4, in the build with faults)."""
+    again; also where there are fewer buffers (4, in the build with faults).
+    Stage 1 waits for those who have not been heard yet."""
     server = start("--presence-limit", "0", "--room-window", "8MiB")
     rooms = [f"flood-{n}" for n in range(MANY_FLOODERS)]
     hearers = [server.person(f"hearer-{n}", room) for n, room in enumerate(rooms)]
