@@ -103,6 +103,7 @@ static void forget(struct audience *audience, uint64_t entry)
             continue;
         audience_turn_back(audience, follower);
         audience_move(audience, follower, begin, entry);
+        follower->since = entry;
     }
     memmove(audience->bytes, audience_at(audience, begin),
             audience->end - begin);
@@ -189,6 +190,7 @@ void audience_join(struct audience *audience, struct follower *follower,
     audience->guided += !follower->is_astray;
     follower->position = audience->end;
     follower->entry = audience->entries_end;
+    follower->since = audience->entries_end;
     follower->previous = NULL;
     follower->next = audience->first;
     if (audience->first)
@@ -226,8 +228,11 @@ void audience_move(struct audience *audience, struct follower *follower,
 void audience_guide(struct audience *audience, struct follower *follower,
                     uint64_t position, uint64_t entry)
 {
-    audience->guided += follower->is_astray;
-    follower->is_astray = false;
+    if (follower->is_astray) {
+        audience->guided++;
+        follower->is_astray = false;
+        follower->since = entry;
+    }
     audience_move(audience, follower, position, entry);
 }
 

@@ -60,7 +60,7 @@ static void choose_source(const struct client *client, int fd)
     uint32_t sources = plan_of(client)->sources;
     int one = 1;
 
-    if (sources <= 1 || client->target->address.ss_family != AF_INET)
+    if (sources <= 1 || !target_is_loopback(client->target))
         return;
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + client->number % sources);
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
@@ -202,7 +202,7 @@ static void on_cut(struct client *client, const char *why)
 
 static void on_left(struct client *client)
 {
-    if (!is_visitor(client))
+    if (!is_visitor(client) || client->worker->phase == PHASE_OVER)
         return;
     client->worker->counts.visits++;
     client_is_away(client);
@@ -241,16 +241,39 @@ void client_leave(struct client *client)
         shutdown(client->fd, SHUT_WR);
 }
 
-void client_end(struct client *client)
+/* What it has not heard will not come any more. A visitor has waited for its
+ * own alone. */
+static void hear_the_end(struct client *client)
 {
     struct audience *audience = client->audience;
 
-    if (client->state == CLIENT_IN_ROOM && !is_visitor(client) &&
-        plan_of(client)->workload != WORKLOAD_LISTEN) {
-        for (uint32_t i = 0; i < audience->speakers; i++)
-            tally_end(&client->tally, i,
-                      atomic_load(&audience->voices[i].said));
+    if (plan_of(client)->workload == WORKLOAD_LISTEN)
+        return;
+    for (uint32_t i = 0; i < audience->speakers; i++) {
+        const struct voice *voice = &audience->voices[i];
+
+        if (!is_visitor(client) || voice == client->voice)
+            tally_end(&client->tally, i, atomic_load(&voice->said));
     }
+}
+
+/* It has not heard its own message, or was not let go. */
+static void stays_too_long(struct client *client)
+{
+    client->worker->counts.overdue++;
+    worker_complain(client->worker, "client %u: its visit does not end",
+                    client->number);
+}
+
+void client_end(struct client *client)
+{
+    bool is_in =
+        client->state == CLIENT_IN_ROOM || client->state == CLIENT_LEAVING;
+
+    if (is_in && is_visitor(client))
+        stays_too_long(client);
+    if (client->state == CLIENT_IN_ROOM)
+        hear_the_end(client);
     if (client->state == CLIENT_IN_ROOM)
         client->state = CLIENT_LEAVING;
     if (client->state != CLIENT_AWAY)

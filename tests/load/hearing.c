@@ -106,6 +106,24 @@ static bool hear_message(struct client *client, uint32_t speaker,
 
 /* ---- Following ---------------------------------------------------------- */
 
+/* It hears an entry behind a message that was not in the transcript: if that
+ * comes behind the entry there, or will, others hear the room in another
+ * order. */
+static void hear_behind(struct client *client, uint64_t entry)
+{
+    const struct follower *follower = &client->follower;
+    struct record *early;
+
+    if (entry >= follower->early_end)
+        return;
+    early = audience_record(client->audience, follower->early_speaker,
+                            follower->early_number);
+    if (early && early->entry == ENTRY_NONE)
+        early->overtaken++;
+    else if (early && early->entry > entry)
+        counts_of(client)->late += client->target->dialect->orders_all;
+}
+
 /* How many of the bytes are what the transcript goes on with. */
 static size_t follow(struct client *client, const unsigned char *bytes,
                      size_t length, uint64_t now_ns)
@@ -121,7 +139,8 @@ static size_t follow(struct client *client, const unsigned char *bytes,
 
         if (at->end > position)
             break;
-        hear_message(client, at->speaker, at->number, now_ns);
+        if (hear_message(client, at->speaker, at->number, now_ns))
+            hear_behind(client, entry);
     }
     audience_move(audience, follower, position, entry);
     if (match < length)
@@ -153,15 +172,12 @@ static void find_place(struct client *client, uint64_t entry)
     struct follower *follower = &client->follower;
     struct audience *audience = client->audience;
 
-    if (follower->is_astray || entry >= follower->entry) {
-        if (!follower->is_astray && entry > follower->entry) {
-            follower->passed_begin = follower->entry;
-            follower->passed_end = entry;
-        }
+    if (entry >=
+        (follower->is_astray ? audience->entries_begin : follower->entry)) {
+        hear_behind(client, entry);
         audience_guide(audience, follower, audience_entry(audience, entry)->end,
                        entry + 1);
-    } else if (entry >= follower->passed_begin &&
-               entry < follower->passed_end) {
+    } else if (!follower->is_astray && entry >= follower->since) {
         counts_of(client)->late += client->target->dialect->orders_all;
     }
 }
@@ -200,12 +216,17 @@ static void place_message(struct client *client, uint32_t speaker,
     if (is_next(client, speaker, number)) {
         find_place(client, follower->entry);
     } else if (record && record->entry != ENTRY_NONE) {
-        if (record->entry >= audience->entries_begin)
-            find_place(client, record->entry);
+        find_place(client, record->entry);
     } else if (record && is_at_end(client)) {
+        if (client->target->dialect->orders_all)
+            counts_of(client)->late += record->overtaken;
         audience_guide(audience, follower, audience->end,
                        audience->entries_end);
         audience_append(audience, follower, record, speaker, bytes, length);
+    } else if (record && follower->entry >= follower->early_end) {
+        follower->early_speaker = speaker;
+        follower->early_number = number;
+        follower->early_end = follower->is_astray ? 0 : audience->entries_end;
     }
 }
 

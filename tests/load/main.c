@@ -333,35 +333,47 @@ static bool look_at_server(const struct plan *plan, struct usage *usage)
     return plan->server_pid > 0 && usage_read(plan->server_pid, usage) == 0;
 }
 
-static void conduct(struct run *run, struct results *results)
+/* What the time costs. */
+static void measure(struct run *run, struct results *results,
+                    struct progress *progress)
 {
     const struct plan *plan = run->plan;
-    struct progress *progress = allocate(1, sizeof(*progress));
     struct usage begin = {0}, end = {0};
 
-    if (plan->workload != WORKLOAD_CHURN)
-        wait_until_entered(run);
-    sleep_ns(plan->server_pid > 0 ? SETTLE_NS : 0);
-    if (look_at_server(plan, &begin))
-        results->resident_entered = begin.resident_bytes;
-    progress->begin_ns = progress->told_ns = clock_ns();
-    if (plan->warmup_s > 0) {
-        begin_phase(run, PHASE_WARMUP);
-        wait_while_speaking(run, progress, plan->warmup_s);
-    }
     results->has_server = look_at_server(plan, &begin);
     results->our_cpu_s = process_cpu_s();
     results->idle_s = machine_idle_s();
     begin_phase(run, PHASE_MEASURED);
     histogram_init(&progress->latency); /* as the threads do */
     wait_while_speaking(run, progress, plan->duration_s);
-    begin_phase(run, PHASE_DRAINING);
     results->our_cpu_s = process_cpu_s() - results->our_cpu_s;
     results->idle_s = machine_idle_s() - results->idle_s;
     results->has_server &= look_at_server(plan, &end);
     results->server = usage_between(&begin, &end);
+}
+
+static void conduct(struct run *run, struct results *results)
+{
+    const struct plan *plan = run->plan;
+    struct progress *progress = allocate(1, sizeof(*progress));
+    struct usage entered;
+
+    if (plan->workload != WORKLOAD_CHURN)
+        wait_until_entered(run);
+    sleep_ns(plan->server_pid > 0 ? SETTLE_NS : 0);
+    if (look_at_server(plan, &entered))
+        results->resident_entered = entered.resident_bytes;
+    progress->begin_ns = progress->told_ns = clock_ns();
+    if (plan->warmup_s > 0 && !interrupted) {
+        begin_phase(run, PHASE_WARMUP);
+        wait_while_speaking(run, progress, plan->warmup_s);
+    }
+    if (!interrupted)
+        measure(run, results, progress);
+    begin_phase(run, PHASE_DRAINING);
     wait_until_drained(run);
     begin_phase(run, PHASE_OVER);
+    results->was_interrupted = interrupted;
     free(progress);
 }
 
@@ -375,6 +387,8 @@ static void add_up(const struct run *run, struct results *results)
         double share = (worker->cpu_end_s - worker->cpu_begin_s) / seconds;
 
         counts_add(&results->totals, &worker->counts);
+        if (worker->begin_ns == 0)
+            continue; /* it was interrupted before */
         counts_add_difference(&results->measured, &worker->after,
                               &worker->before);
         histogram_merge(&results->latency, &worker->latency);
@@ -407,12 +421,17 @@ static int run_threads(struct run *run, struct results *results)
     return 0;
 }
 
+static bool is_to_stdout(const char *file)
+{
+    return file && strcmp(file, "-") == 0;
+}
+
 static int finish(const struct results *results)
 {
     const struct plan *plan = results->plan;
     int error = 0;
 
-    report_summary(results);
+    report_summary(results, is_to_stdout(plan->json) ? stderr : stdout);
     if (plan->json)
         error = report_json(results, plan->json);
     if (error != 0) {
@@ -427,7 +446,9 @@ static int finish(const struct results *results)
 
 static void handle_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal};
+    /* A second one ends it at once. */
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = (int)SA_RESETHAND};
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

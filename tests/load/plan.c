@@ -51,7 +51,7 @@ static const struct preset presets[] = {
     [WORKLOAD_MIXED] = {"mixed", "fanout over several dialects", 99, ALL, 6, 64,
                         16, 0, 0},
     [WORKLOAD_LISTEN] = {"listen", "only the server speaks: raw blast", 10, ALL,
-                         1, 64, 1024, 0, 0},
+                         1, 63, 1024, 0, 0},
 };
 
 #define PRESETS (sizeof(presets) / sizeof(presets[0]))
@@ -174,8 +174,9 @@ static void print_help(void)
          "  --key-file FILE     of secure listeners; --seal: encrypted\n"
          "  --server-pid PID    to say what it costs the server\n"
          "  --quiet             no progress\n"
-         "Exit status: 0 all checks held, 1 not; 64 usage, 66 no input,\n"
-         "69 nobody could get in, 71 system. See ringchat-load(1).");
+         "Exit status: 0 all checks held, 1 not; 64 usage, 65 bad input,\n"
+         "66 none, 69 nobody could get in, 71 system, 73 no --json FILE.\n"
+         "See ringchat-load(1).");
 }
 
 /* What has been asked for by name, as numbers: 0 is not given. */
@@ -275,7 +276,7 @@ static int read_option(struct plan *plan, struct asked *asked, int option)
         print_help();
         return -1;
     case 'v':
-        puts("ringchat-load");
+        puts("ringchat-load " LOAD_VERSION);
         return -1;
     default:
         return EX_USAGE; /* getopt_long(3) has said why */
@@ -378,6 +379,22 @@ static bool needs_key(const struct plan *plan)
     return false;
 }
 
+/* Whether messages are said by a schedule, or may be. */
+static bool may_have_schedule(const struct plan *plan)
+{
+    return plan->workload != WORKLOAD_CHURN &&
+           plan->workload != WORKLOAD_IDLE && plan->workload != WORKLOAD_LISTEN;
+}
+
+static int check_schedule(const struct plan *plan, const struct asked *asked)
+{
+    if (plan->rate > 0 && !may_have_schedule(plan))
+        return usage_error("--rate: %s has no schedule", plan->name);
+    if (plan->rate > 0 && asked->window > 0)
+        return usage_error("--window: by schedule nobody waits for anybody");
+    return 0;
+}
+
 static int check(const struct plan *plan)
 {
     if (plan->rooms > plan->clients)
@@ -385,6 +402,9 @@ static int check(const struct plan *plan)
     if (plan->speakers > plan->clients / plan->rooms)
         return usage_error("--senders %u: a room has %u clients",
                            plan->speakers, plan->clients / plan->rooms);
+    if (plan->rooms > plan->clients / 2 && !all_hear_themselves(plan))
+        return usage_error("who speaks does not hear itself there: a room "
+                           "takes two");
     if (plan->workload == WORKLOAD_CHURN &&
         plan->speakers * plan->rooms != plan->clients)
         return usage_error("churn: all of a room speak, and all rooms have as "
@@ -457,6 +477,8 @@ int plan_read(struct plan *plan, int argc, char **argv)
         return error;
     settle(plan, &asked);
     error = check(plan);
+    if (error == 0)
+        error = check_schedule(plan, &asked);
     return error ? error : read_files(plan);
 }
 

@@ -1,11 +1,13 @@
 /*
- * What came of a run, for people and for programs.
+ * What came of a run, for people (report.c) and for programs (report_json.c).
  */
 #ifndef RINGCHAT_LOAD_REPORT_H
 #define RINGCHAT_LOAD_REPORT_H
 
 #include "tests/load/observe.h"
 #include "tests/load/run.h"
+
+#include <stdio.h>
 
 /* Who had the most to do. */
 enum bottleneck {
@@ -22,6 +24,7 @@ struct results {
     struct counts measured; /* of the time measured */
     double seconds;         /* of it */
     struct histogram latency, entering;
+    bool was_interrupted;
     double our_cpu_s;     /* of the time measured */
     double busiest_share; /* of our busiest thread */
     double idle_s;        /* processor time of the machine that nobody had */
@@ -29,6 +32,11 @@ struct results {
     struct usage server;  /* of the time measured */
     uint64_t resident_before, resident_entered;
 };
+
+static inline double per_second(uint64_t count, double seconds)
+{
+    return seconds > 0 ? (double)count / seconds : 0;
+}
 
 /* Whether every check has held. */
 bool results_hold(const struct results *);
@@ -39,9 +47,9 @@ enum bottleneck results_bottleneck(const struct results *);
 void report_progress(const struct counts *, const struct histogram *,
                      double seconds, double since_s);
 
-void report_summary(const struct results *);
+void report_summary(const struct results *, FILE *);
 
-/* 0 or -errno. */
+/* 0 or -errno; "-" is standard output. */
 int report_json(const struct results *, const char *file);
 
 #endif

@@ -30,6 +30,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#define LOAD_VERSION "0.1.0"
 #define TARGETS_MAX 16
 #define THREADS_MAX 64
 #define ROOM_NAME_BYTES 32 /* with the zero behind it */
@@ -56,6 +57,9 @@ struct target {
     struct sockaddr_storage address;
     socklen_t length;
 };
+
+/* Whether it is one of 127.0.0.0/8, which all are this machine's. */
+bool target_is_loopback(const struct target *);
 
 struct plan {
     enum workload workload;
@@ -104,7 +108,8 @@ struct counts {
     uint64_t refused,
         cut;          /* clients that did not get in; that were thrown out */
     uint64_t overdue; /* messages that not all had in --patience */
-    uint64_t held;    /* paced: messages not said when due, for the window */
+    uint64_t held;    /* paced: messages that could not be said when due, for
+                         the window or for what the server has not read */
 };
 
 void counts_add(struct counts *into, const struct counts *);

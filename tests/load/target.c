@@ -4,6 +4,7 @@
 #include "tests/load/plan.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -84,4 +85,13 @@ int target_read(struct target *target, const char *url)
     if (strncmp(plus, "+unix:", 6) != 0)
         return usage_error("%s: only +unix is known", url);
     return read_unix(target, rest + 3);
+}
+
+bool target_is_loopback(const struct target *target)
+{
+    const struct sockaddr_in *address =
+        (const struct sockaddr_in *)&target->address;
+
+    return target->address.ss_family == AF_INET &&
+           ntohl(address->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }

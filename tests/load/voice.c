@@ -90,6 +90,8 @@ uint32_t voice_give_up(struct voice *voice, uint64_t before_ns)
     uint32_t said = atomic_load(&voice->said);
     uint32_t count = 0;
 
+    if (said - voice->oldest > voice->mask) /* others have the places before */
+        voice->oldest = said - voice->mask - 1;
     while (voice->oldest != said) {
         if (!is_complete(voice, voice->oldest)) {
             if (atomic_load(&place(voice, voice->oldest)->due_ns) >= before_ns)

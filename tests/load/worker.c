@@ -152,7 +152,7 @@ static void next_due(struct worker *worker)
 }
 
 /* What cannot be said when it is due is said as soon as it can be, and it has
- * been due since. */
+ * been due since; so have those behind it. */
 static void speak_due(struct worker *worker, uint64_t now_ns)
 {
     const struct plan *plan = worker->run->plan;
@@ -162,13 +162,24 @@ static void speak_due(struct worker *worker, uint64_t now_ns)
         struct voice *voice = worker->voices[worker->due];
 
         if (voice->client->state == CLIENT_IN_ROOM) {
-            if (!has_more_to_say(plan, voice)) {
-                worker->counts.held++;
+            worker->is_held |= !has_more_to_say(plan, voice);
+            if (!has_more_to_say(plan, voice))
                 return;
-            }
+            worker->counts.held += worker->is_held;
             client_say(voice->client, due_ns(worker));
             make_ready(worker, voice); /* to be flushed, once for all */
         }
+        next_due(worker);
+    }
+    worker->is_held = false;
+}
+
+/* They will not be said any more. */
+static void count_held(struct worker *worker, uint64_t now_ns)
+{
+    while (worker->is_held && due_ns(worker) <= now_ns &&
+           worker->due_number < worker->run->plan->messages) {
+        worker->counts.held++;
         next_due(worker);
     }
 }
@@ -333,6 +344,7 @@ static void on_phase(struct worker *worker, enum phase phase)
         worker->begin_ns = clock_ns();
     }
     if (phase == PHASE_DRAINING) {
+        count_held(worker, clock_ns());
         worker->after = worker->counts;
         worker->cpu_end_s = thread_cpu_s();
         worker->end_ns = clock_ns();
@@ -341,13 +353,14 @@ static void on_phase(struct worker *worker, enum phase phase)
 
 /* ---- Turns -------------------------------------------------------------- */
 
+/* Until the next is due; if it is held back, until something happens. */
 static struct timespec wait_time(struct worker *worker, uint64_t now_ns)
 {
     uint64_t until_ns = worker->tick_ns + TICK_NS;
     uint64_t ns;
 
-    if (may_speak(worker) && has_schedule(worker) && worker->voices_count > 0 &&
-        due_ns(worker) < until_ns)
+    if (may_speak(worker) && has_schedule(worker) && !worker->is_held &&
+        worker->voices_count > 0 && due_ns(worker) < until_ns)
         until_ns = due_ns(worker);
     ns = until_ns > now_ns ? until_ns - now_ns : 0;
     return (struct timespec){.tv_nsec = (long)ns};

@@ -27,6 +27,7 @@ struct worker {
     struct voice *ready; /* who may have something to say */
     uint32_t due;        /* whose turn it is, where there is a schedule */
     uint64_t due_number; /* and with which message */
+    bool is_held;        /* but it cannot speak now */
     uint64_t tick_ns;
     uint64_t heard_ns; /* when bytes came last */
     bool has_drained;
