@@ -42,7 +42,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace test faults sim sim-faults sim-test coverage exercises fuzz lint clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace test faults sim sim-faults sim-test coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -128,6 +128,7 @@ NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
 # Those that measure, and what they are made of.
 LOAD     := $(OUT)/ringchat-load $(OUT)/raw
 LOAD_OBJECTS = $(filter-out %/raw.o,$(call objects,tests/load/*.c))
+MANUALS  := $(patsubst tests/load/%.scd,build/%,$(wildcard tests/load/*.1.scd))
 
 UNITS    := $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
 LOAD_UNITS := $(filter $(OUT)/unit/test_load_%,$(UNITS))
@@ -244,8 +245,9 @@ PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_faults := $(PACKAGES_test)
 PACKAGES_idle := $(PACKAGES_test)
 PACKAGES_trace := $(PACKAGES_test)
+PACKAGES_man  := scdoc
 PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
-    clang-format clang-tidy cppcheck
+    clang-format clang-tidy cppcheck groff-base $(PACKAGES_man)
 # libFuzzer is in libclang-rt-dev.
 PACKAGES_fuzz := $(COMPILER_clang) $(PACKAGES_build) $(PACKAGES_vectors)
 PACKAGES_deps := $(PACKAGES_test) $(PACKAGES_lint) $(PACKAGES_fuzz) $(PACKAGES_coverage) \
@@ -476,12 +478,12 @@ $(OUT)/seeds.made: $(CODECS)
 # In the default variant, whatever is asked for: purity looks at symbols, and
 # sanitizers add their own. -k: all complaints at once.
 .PHONY: lint
-lint: deps ## formatting, clang-tidy, cppcheck, purity of the core, includes, quotations
+lint: deps ## formatting, clang-tidy, cppcheck, purity of the core, includes, quotations, manuals
 	@$(MAKE) -k lint-all MODE=release CC=gcc SANITIZE=
 
 .PHONY: lint-all lint-format lint-tidy lint-cppcheck lint-purity lint-includes \
-    lint-quotes
-lint-all: lint-format lint-tidy lint-cppcheck lint-purity lint-includes lint-quotes
+    lint-quotes lint-man
+lint-all: lint-format lint-tidy lint-cppcheck lint-purity lint-includes lint-quotes lint-man
 
 lint-format:
 	$(call show,FORMAT)
@@ -524,7 +526,24 @@ lint-quotes:
 	$(call show,QUOTES)
 	$(Q)$(PYTHON) tests/lint/quotes
 
+# groff(1) only warns, and says that all is well.
+lint-man: $(MANUALS) $(LOAD)
+	$(call show,MANUALS)
+	$(Q)warnings=$$(groff -t -man -Tutf8 -ww -z $(MANUALS) 2>&1) && [ -z "$$warnings" ] || \
+	    { echo "$$warnings"; exit 1; }
+	$(Q)$(PYTHON) tests/lint/options tests/load/ringchat-load.1.scd tests/load/plan.c $(OUT)/ringchat-load
+	$(Q)$(PYTHON) tests/lint/options tests/load/raw.1.scd tests/load/raw.c $(OUT)/raw
+
 # ---- The rest ---------------------------------------------------------------
+
+.PHONY: man
+man: deps ## the manual pages: man -l build/ringchat-load.1 (build/raw.1)
+	@$(MAKE) $(MANUALS)
+
+$(MANUALS): build/%: tests/load/%.scd
+	$(call show,MAN  $@)
+	$(Q)mkdir -p $(@D)
+	$(Q)scdoc <$< >$@
 
 .PHONY: format
 format: ## lay out all C files as .clang-format says

@@ -50,6 +50,7 @@ struct record *audience_record_begin(struct audience *audience,
     *record = (struct record){
         .due_ns = voice_due_ns(voice, number),
         .entry = ENTRY_NONE,
+        .before = ENTRY_NONE,
         .number = number,
         .left = audience->waited_for,
     };

@@ -31,9 +31,16 @@ struct record {
     uint64_t due_ns; /* 0: not known any more */
     uint64_t entry;  /* ENTRY_NONE: not in the transcript */
     uint32_t number;
-    uint32_t left;      /* who have not heard it, of those who are waited for */
-    uint32_t overtaken; /* while it was not in it: messages that are, and that
-                           somebody has heard behind it */
+    uint32_t left; /* who have not heard it, of those who are waited for */
+    /* While it is not in the transcript: somebody has heard it before this
+     * entry, and somebody behind all those before that one. */
+    uint64_t before, after;
+};
+
+#define EARLY_MAX 4
+
+struct early {
+    uint32_t speaker, number;
 };
 
 /* Who reads the transcript, and what it has read that is not in it. */
@@ -41,9 +48,10 @@ struct follower {
     uint64_t position, entry; /* the entry that the position is in or before */
     /* From this entry on it knows what it has gone by: that comes late. */
     uint64_t since;
-    /* A message that it has heard before the entries up to that one, but which
-     * was not in the transcript then. */
-    uint32_t early_speaker, early_number;
+    /* Messages that it has heard before the entries up to that one, but which
+     * were not in the transcript then: the first few. */
+    struct early early[EARLY_MAX];
+    size_t early_count;
     uint64_t early_end;
     /* The beginning of an item that has not come whole; while there is one, the
      * position is where an entry begins. */

@@ -47,11 +47,12 @@ static void done_with(struct client *client, struct record *record,
 static void skipped(struct client *client, struct gap gap)
 {
     struct audience *audience = client->audience;
+    uint32_t places = audience->mask + 1;
 
     if (!is_waited_for(client))
         return;
-    if (gap.to - gap.from > audience->mask)
-        gap.from = gap.to - audience->mask;
+    if (gap.to - gap.from > places)
+        gap.from = gap.to - places;
     for (uint32_t number = gap.from; number < gap.to; number++) {
         struct record *record = audience_record(audience, gap.speaker, number);
 
@@ -106,22 +107,55 @@ static bool hear_message(struct client *client, uint32_t speaker,
 
 /* ---- Following ---------------------------------------------------------- */
 
-/* It hears an entry behind a message that was not in the transcript: if that
- * comes behind the entry there, or will, others hear the room in another
- * order. */
+/* Where the room's order is the same for all, they do not hear it so. */
+static void hear_otherwise(struct client *client)
+{
+    counts_of(client)->late += client->target->dialect->orders_all;
+}
+
+/* It hears an entry behind messages that were not in the transcript: others
+ * should not hear them behind it. */
 static void hear_behind(struct client *client, uint64_t entry)
 {
     const struct follower *follower = &client->follower;
-    struct record *early;
+    bool is_otherwise = false;
 
-    if (entry >= follower->early_end)
+    for (size_t i = 0; i < follower->early_count; i++) {
+        const struct early *early = &follower->early[i];
+        struct record *record =
+            audience_record(client->audience, early->speaker, early->number);
+
+        if (!record)
+            continue;
+        if (record->entry == ENTRY_NONE && entry < record->before)
+            record->before = entry;
+        is_otherwise |= record->entry == ENTRY_NONE ? entry < record->after
+                                                    : entry < record->entry;
+    }
+    if (is_otherwise)
+        hear_otherwise(client);
+}
+
+/* It hears a message that is not in the transcript, and what is there goes on
+ * otherwise: where it has its place depends on what is heard before and behind
+ * it. */
+static void hear_early(struct client *client, struct record *record,
+                       uint32_t speaker)
+{
+    struct follower *follower = &client->follower;
+
+    if (follower->is_astray)
         return;
-    early = audience_record(client->audience, follower->early_speaker,
-                            follower->early_number);
-    if (early && early->entry == ENTRY_NONE)
-        early->overtaken++;
-    else if (early && early->entry > entry)
-        counts_of(client)->late += client->target->dialect->orders_all;
+    if (follower->entry > follower->since && follower->entry > record->after)
+        record->after = follower->entry;
+    if (record->before < record->after)
+        hear_otherwise(client);
+    if (follower->entry >= follower->early_end)
+        follower->early_count = 0;
+    if (follower->early_count < EARLY_MAX)
+        follower->early[follower->early_count++] =
+            (struct early){speaker, record->number};
+    follower->early_end = client->audience->entries_end;
 }
 
 /* How many of the bytes are what the transcript goes on with. */
@@ -132,14 +166,15 @@ static size_t follow(struct client *client, const unsigned char *bytes,
     struct audience *audience = client->audience;
     size_t match = audience_match(audience, follower->position, bytes, length);
     uint64_t position = follower->position + match;
-    uint64_t entry = follower->entry;
+    uint64_t entry = follower->entry, early_end = follower->early_end;
 
     for (; entry < audience->entries_end; entry++) {
         const struct entry *at = audience_entry(audience, entry);
 
         if (at->end > position)
             break;
-        if (hear_message(client, at->speaker, at->number, now_ns))
+        if (hear_message(client, at->speaker, at->number, now_ns) &&
+            entry < early_end)
             hear_behind(client, entry);
     }
     audience_move(audience, follower, position, entry);
@@ -174,11 +209,12 @@ static void find_place(struct client *client, uint64_t entry)
 
     if (entry >=
         (follower->is_astray ? audience->entries_begin : follower->entry)) {
-        hear_behind(client, entry);
+        if (entry < follower->early_end)
+            hear_behind(client, entry);
         audience_guide(audience, follower, audience_entry(audience, entry)->end,
                        entry + 1);
     } else if (!follower->is_astray && entry >= follower->since) {
-        counts_of(client)->late += client->target->dialect->orders_all;
+        hear_otherwise(client);
     }
 }
 
@@ -218,15 +254,13 @@ static void place_message(struct client *client, uint32_t speaker,
     } else if (record && record->entry != ENTRY_NONE) {
         find_place(client, record->entry);
     } else if (record && is_at_end(client)) {
-        if (client->target->dialect->orders_all)
-            counts_of(client)->late += record->overtaken;
+        if (record->before != ENTRY_NONE)
+            hear_otherwise(client);
         audience_guide(audience, follower, audience->end,
                        audience->entries_end);
         audience_append(audience, follower, record, speaker, bytes, length);
-    } else if (record && follower->entry >= follower->early_end) {
-        follower->early_speaker = speaker;
-        follower->early_number = number;
-        follower->early_end = follower->is_astray ? 0 : audience->entries_end;
+    } else if (record) {
+        hear_early(client, record, speaker);
     }
 }
 

@@ -52,7 +52,8 @@ static inline void histogram_add(struct histogram *histogram, uint64_t ns)
 void histogram_merge(struct histogram *into, const struct histogram *from);
 
 /* The time that a share of them, 0 to 1, is not above: of the bucket that holds
- * it the highest, but never more than the most; 0 when empty. */
+ * it the highest, but never more than the most; for 0 the least; 0 when empty.
+ */
 uint64_t histogram_quantile(const struct histogram *, double share);
 
 double histogram_mean(const struct histogram *);

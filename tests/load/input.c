@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -20,6 +21,7 @@ static int read_file(const char *file, unsigned char **bytes, size_t *length)
 {
     FILE *stream = fopen(file, "re");
     size_t allocated = 64 * 1024;
+    int error;
 
     if (!stream)
         return complain(file, strerror(errno));
@@ -32,10 +34,13 @@ static int read_file(const char *file, unsigned char **bytes, size_t *length)
         }
         *length += fread(*bytes + *length, 1, allocated - *length - 1, stream);
     }
+    error = ferror(stream) ? errno : 0;
+    fclose(stream);
     (*bytes)[*length] = '\0';
-    if (ferror(stream) || fclose(stream) != 0)
-        return complain(file, strerror(errno));
-    return 0;
+    if (error == 0)
+        return 0;
+    free(*bytes);
+    return complain(file, strerror(error));
 }
 
 int key_read(struct plan *plan)

@@ -19,6 +19,7 @@ struct thread_usage {
 /* Since it began. */
 struct usage {
     double user_s, system_s; /* processor time of all its threads */
+    /* Of the threads that there are: with one that ends, its own go. */
     uint64_t switches_voluntary, switches_involuntary;
     uint64_t resident_bytes; /* now */
     unsigned threads;

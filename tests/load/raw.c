@@ -12,12 +12,13 @@
  *                  hears nothing: messages of speaker 0, numbered from 0 on,
  *                  as tests/load/message.h has them, each a line
  *
- *         --listen URL       raw://HOST:PORT, raw+unix://PATH
- * (raw://127.0.0.1:0) blast alone:
- *         --size BYTES       of a line, its line feed included (64)
- *         --count LINES      for each, then the connection ends (0: no end)
- *         --clients N        it begins when so many have connected (1)
- *         --seed N           of the messages (1)
+ * --listen URL: raw://HOST:PORT or raw+unix://PATH (raw://127.0.0.1:0). And of
+ * blast alone:
+ *
+ *     --size BYTES   of a line, its line feed included (64)
+ *     --count LINES  for each client, then its connection ends (0: no end)
+ *     --clients N    it begins when so many have connected (1)
+ *     --seed N       of the messages (1)
  *
  * `listening URL` on standard error says that it does, with the real port.
  * SIGTERM or SIGINT end it: exit status 0. 64 (EX_USAGE): the options are
@@ -27,7 +28,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -54,10 +54,12 @@
 /* Over loopback (MTU 65536) this goes in one segment. A send of 64 KiB does
  * not: it goes in two, and the second, of a few bytes, costs as much. */
 #define SEGMENT_BYTES (63 * KIB)
-#define LINE_BYTES_MAX                                                         \
-    (64 * MIB)               /* relay: who says a longer one is cut off        \
-                              */
-#define RING_BYTES (1 * MIB) /* blast: see struct stream */
+/* A longer one is not prepared; who says one to a relay is cut off. */
+#define LINE_BYTES_MAX (16 * MIB)
+/* See struct stream: as fits into a processor's cache, but so many lines that
+ * clients who are sent different ones do not take turns in having one made. */
+#define RING_BYTES (1 * MIB)
+#define RING_PLACES_MIN 16
 
 enum mode { MODE_RELAY, MODE_ECHO, MODE_BLAST };
 
@@ -117,7 +119,7 @@ struct server {
 static _Noreturn void fail(const char *what)
 {
     fprintf(stderr, "raw: %s: %s\n", what, strerrordesc_np(errno));
-    exit(EX_OSERR);
+    exit(EX_OSERR); /* NOLINT(concurrency-mt-unsafe): the only thread */
 }
 
 static void *reallocated(void *memory, size_t size)
@@ -129,7 +131,7 @@ static void *reallocated(void *memory, size_t size)
     return larger;
 }
 
-/* ---- Addresses ----------------------------------------------------------- */
+/* ---- Addresses ---------------------------------------------------------- */
 
 /* NULL: it is not such a URL. */
 static const char *after(const char *url, const char *scheme)
@@ -264,7 +266,7 @@ static size_t client_read(struct server *server, struct client *client)
     ssize_t got;
 
     make_room(client);
-    got = recv(client->fd, client->bytes + client->length, READ_MAX, 0);
+    got = recv(client->fd, client->bytes + client->length, SEGMENT_BYTES, 0);
     if (got == 0 || (got < 0 && errno != EAGAIN))
         client_close(server, client);
     if (got <= 0)
@@ -426,9 +428,11 @@ static void stream_prepare(struct stream *stream, const struct plan *plan)
     pairs_prepare();
     matter_init(&stream->matter, plan->size - 1, plan->seed);
     stream->size = plan->size;
-    stream->places = RING_BYTES / plan->size > 0 ? RING_BYTES / plan->size : 1;
+    stream->places = RING_BYTES / plan->size;
     if (stream->places > MATTER_PERIOD)
         stream->places -= stream->places % MATTER_PERIOD;
+    if (stream->places < RING_PLACES_MIN)
+        stream->places = RING_PLACES_MIN;
     stream->send_bytes = unix_path(plan->url) ? RING_BYTES : SEGMENT_BYTES;
     stream->lines = reallocated(NULL, stream->places * plan->size);
     for (size_t i = 0; i < stream->places; i++)
@@ -446,12 +450,11 @@ static void stream_write(struct stream *stream, size_t count)
     stream->end += count;
     if (stream->end - stream->begin > stream->places)
         stream->begin = stream->end - stream->places;
-    for (size_t i = 0; i < count; i++) {
+    for (; count > 0; count--, place++, number++) {
         if (stream->places % MATTER_PERIOD == 0)
-            number_write(stream->lines + (place + i) * stream->size,
-                         number + (uint32_t)i);
+            number_write(stream->lines + place * stream->size, number);
         else
-            line_write(stream, place + i, number + (uint32_t)i);
+            line_write(stream, place, number);
     }
 }
 
@@ -620,7 +623,7 @@ static char *split(char *host_port, char **host)
 static _Noreturn void bad_url(const char *url, const char *why)
 {
     fprintf(stderr, "raw: cannot listen on %s: %s\n", url, why);
-    exit(EX_USAGE);
+    exit(EX_USAGE); /* NOLINT(concurrency-mt-unsafe): the only thread */
 }
 
 static int listen_tcp(const char *url)
@@ -634,7 +637,8 @@ static int listen_tcp(const char *url)
 
     if (!rest || strlen(rest) >= sizeof(copy))
         bad_url(url, "not raw://HOST:PORT or raw+unix://PATH");
-    port = split(strcpy(copy, rest), &host);
+    memcpy(copy, rest, strlen(rest) + 1);
+    port = split(copy, &host);
     if (!port)
         bad_url(url, "no port");
     error = getaddrinfo(*host ? host : NULL, port, &hints, &found);
@@ -745,7 +749,7 @@ static _Noreturn void usage(void)
                     "       raw blast [--listen URL] [--size BYTES] "
                     "[--count LINES] [--clients N] [--seed N]\n"
                     "URL: raw://HOST:PORT or raw+unix://PATH\n");
-    exit(EX_USAGE);
+    exit(EX_USAGE); /* NOLINT(concurrency-mt-unsafe): the only thread */
 }
 
 static uint64_t number_read(const char *text, uint64_t min, uint64_t max)
