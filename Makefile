@@ -127,7 +127,7 @@ NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
 
 # Those that measure, and what they are made of.
 LOAD     := $(OUT)/ringchat-load $(OUT)/raw
-LOAD_OBJECTS = $(filter-out %/raw.o,$(call objects,tests/load/*.c))
+LOAD_OBJECTS = $(call objects,tests/load/*.c)
 MANUALS  := $(patsubst tests/load/%.scd,build/%,$(wildcard tests/load/*.1.scd))
 
 UNITS    := $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
@@ -135,8 +135,8 @@ LOAD_UNITS := $(filter $(OUT)/unit/test_load_%,$(UNITS))
 CORE_UNITS := $(filter-out $(LOAD_UNITS),$(UNITS))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c tests/*/*.c)
-C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h tests/*/*.h)
+C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c tests/*/*.c tests/load/raw/*.c)
+C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h tests/*/*.h tests/load/raw/*.h)
 
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(wildcard $(1)))
 
@@ -169,7 +169,7 @@ endif
 $(CORE_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
 # The load generator shares no code with what it measures.
 $(OUT)/ringchat-load: $(LOAD_OBJECTS)
-$(OUT)/raw: $(call objects,tests/load/raw.c tests/load/message.c)
+$(OUT)/raw: $(call objects,tests/load/raw/*.c tests/load/message.c)
 $(LOAD_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support_random.c) $(filter-out %/main.o,$(LOAD_OBJECTS))
 $(LOAD) $(LOAD_UNITS): private LIBRARIES :=
 $(LOAD) $(LOAD_UNITS): private LIBS += -lm
@@ -532,7 +532,7 @@ lint-man: $(MANUALS) $(LOAD)
 	$(Q)warnings=$$(groff -t -man -Tutf8 -ww -z $(MANUALS) 2>&1) && [ -z "$$warnings" ] || \
 	    { echo "$$warnings"; exit 1; }
 	$(Q)$(PYTHON) tests/lint/options tests/load/ringchat-load.1.scd tests/load/plan.c $(OUT)/ringchat-load
-	$(Q)$(PYTHON) tests/lint/options tests/load/raw.1.scd tests/load/raw.c $(OUT)/raw
+	$(Q)$(PYTHON) tests/lint/options tests/load/raw.1.scd tests/load/raw/raw.c $(OUT)/raw
 
 # ---- The rest ---------------------------------------------------------------
 

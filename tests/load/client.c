@@ -4,6 +4,7 @@
 #include "tests/load/client.h"
 #include "tests/load/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,7 +19,7 @@ static const struct plan *plan_of(const struct client *client)
 
 static bool is_visitor(const struct client *client)
 {
-    return plan_of(client)->workload == WORKLOAD_CHURN;
+    return plan_is_churn(plan_of(client));
 }
 
 /* ---- epoll -------------------------------------------------------------- */
@@ -54,17 +55,19 @@ void client_is_away(struct client *client)
  * more connections than there are ports, 28,232 by default
  * (net.ipv4.ip_local_port_range). IP_BIND_ADDRESS_NO_PORT (ip(7)): the port is
  * chosen by connect(2), which knows that others may have it too. */
-static void choose_source(const struct client *client, int fd)
+static int choose_source(const struct client *client, int fd)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
     uint32_t sources = plan_of(client)->sources;
     int one = 1;
 
     if (sources <= 1 || !target_is_loopback(client->target))
-        return;
+        return 0;
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + client->number % sources);
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-    bind(fd, (const struct sockaddr *)&source, sizeof(source));
+    return bind(fd, (const struct sockaddr *)&source, sizeof(source)) < 0
+               ? -errno
+               : 0;
 }
 
 /* socket(2): EMFILE, ENFILE, ENOMEM. TCP_NODELAY: what is said is sent at once
@@ -73,14 +76,17 @@ static int open_socket(const struct client *client)
 {
     int family = client->target->address.ss_family;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int one = 1;
+    int one = 1, error;
 
     if (fd < 0)
         return -errno;
     if (family != AF_UNIX)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    choose_source(client, fd);
-    return fd;
+    error = choose_source(client, fd);
+    if (error == 0)
+        return fd;
+    close(fd);
+    return error;
 }
 
 static bool prepare(struct client *client)
@@ -102,16 +108,56 @@ static bool prepare(struct client *client)
     return true;
 }
 
+static void stop_coming(struct client *client)
+{
+    client->worker->coming--;
+    if (!is_visitor(client))
+        atomic_fetch_sub(&client->worker->run->coming, 1);
+}
+
+/* A visitor comes again; others do not. Not at once, or it might do nothing
+ * else. */
+static void comes_later(struct client *client)
+{
+    if (is_visitor(client)) {
+        client->away = client->worker->later;
+        client->worker->later = client;
+    } else if (client->voice) {
+        atomic_store(&client->voice->is_mute, true);
+    }
+}
+
+static void refused(struct client *client, const char *why)
+{
+    struct worker *worker = client->worker;
+
+    worker->counts.refused++;
+    worker_complain(worker, "client %u could not get in: %s", client->number,
+                    why);
+    if (client->state == CLIENT_AWAY)
+        worker->coming++;
+    client->came_ns = 0;
+    stop_coming(client);
+    comes_later(client);
+}
+
+bool client_is_late(const struct client *client, uint64_t now_ns)
+{
+    return now_ns >
+           client->came_ns + (uint64_t)(plan_of(client)->patience_s * S_NS);
+}
+
 /* connect(2). EINPROGRESS: epoll tells. EAGAIN: a Unix socket's backlog is
- * full. */
+ * full: later, while there is patience. */
 bool client_come(struct client *client)
 {
     const struct target *target = client->target;
     int fd = open_socket(client);
 
-    client->came_ns = clock_ns();
+    if (client->came_ns == 0)
+        client->came_ns = clock_ns();
     if (fd < 0) {
-        client_refused(client, strerror(-fd));
+        refused(client, strerrordesc_np(-fd));
         return true;
     }
     if (connect(fd, (const struct sockaddr *)&target->address, target->length) <
@@ -120,9 +166,9 @@ bool client_come(struct client *client)
         int error = errno;
 
         close(fd);
-        if (error == EAGAIN)
+        if (error == EAGAIN && !client_is_late(client, clock_ns()))
             return false;
-        client_refused(client, strerror(error));
+        refused(client, strerrordesc_np(error));
         return true;
     }
     if (!prepare(client))
@@ -143,7 +189,7 @@ static void on_connected(struct client *client)
 
     getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &length);
     if (error != 0) {
-        client_gone(client, strerror(error));
+        client_gone(client, strerrordesc_np(error));
         return;
     }
     client->state = CLIENT_ENTERING;
@@ -154,19 +200,15 @@ static void on_connected(struct client *client)
     client_flush(client);
 }
 
-static void stop_coming(struct client *client)
-{
-    client->worker->coming--;
-    if (!is_visitor(client))
-        atomic_fetch_sub(&client->worker->run->coming, 1);
-}
-
 void client_entered(struct client *client)
 {
     struct worker *worker = client->worker;
     struct audience *audience = client->audience;
 
+    assert(client->state == CLIENT_CONNECTING ||
+           client->state == CLIENT_ENTERING);
     stop_coming(client);
+    atomic_fetch_add(&worker->run->present, 1);
     histogram_add(&worker->entering, clock_ns() - client->came_ns);
     worker->counts.entered++;
     client->state = CLIENT_IN_ROOM;
@@ -179,25 +221,15 @@ void client_entered(struct client *client)
 
 /* ---- Going -------------------------------------------------------------- */
 
-void client_refused(struct client *client, const char *why)
-{
-    struct worker *worker = client->worker;
-
-    worker->counts.refused++;
-    worker_complain(worker, "client %u could not get in: %s", client->number,
-                    why);
-    if (client->state == CLIENT_AWAY)
-        worker->coming++;
-    stop_coming(client);
-}
-
 static void on_cut(struct client *client, const char *why)
 {
     struct worker *worker = client->worker;
 
     worker->counts.cut++;
+    atomic_fetch_sub(&worker->run->present, 1);
     worker_complain(worker, "client %u was cut off: %s", client->number, why);
     client_hears_no_more(client);
+    comes_later(client);
 }
 
 static void on_left(struct client *client)
@@ -216,13 +248,14 @@ void client_gone(struct client *client, const char *why)
     else if (client->state == CLIENT_LEAVING)
         on_left(client);
     else
-        client_refused(client, why);
+        refused(client, why);
     if (client->state == CLIENT_IN_ROOM || client->state == CLIENT_LEAVING) {
         client_add_up(client);
         audience_leave(client->audience, &client->follower);
     }
     close(client->fd);
     client->state = CLIENT_AWAY;
+    client->came_ns = 0;
     follower_release(&client->follower);
     out_release(&client->out);
     tally_release(&client->tally);
@@ -312,7 +345,7 @@ void client_flush(struct client *client)
         if (sent < 0 && errno == EAGAIN)
             break;
         if (sent < 0) {
-            client_gone(client, strerror(errno));
+            client_gone(client, strerrordesc_np(errno));
             return;
         }
         client->worker->counts.bytes_out += (uint64_t)sent;
@@ -339,18 +372,20 @@ static void on_readable(struct client *client)
 {
     struct worker *worker = client->worker;
     ssize_t count = recv(client->fd, worker->bytes, RECEIVE_BYTES, 0);
-    uint64_t now_ns = clock_ns();
+    uint64_t now_ns = clock_ns(), delivered;
 
     if (count < 0 && errno == EAGAIN)
         return;
     if (count <= 0) {
-        client_gone(client, count < 0 ? strerror(errno)
+        client_gone(client, count < 0 ? strerrordesc_np(errno)
                                       : "the server has closed the connection");
         return;
     }
-    worker->heard_ns = now_ns;
     worker->counts.bytes_in += (uint64_t)count;
+    delivered = worker->counts.delivered;
     client_hear(client, worker->bytes, (size_t)count, now_ns);
+    if (worker->counts.delivered > delivered)
+        worker->heard_ns = now_ns;
     if (client->state != CLIENT_AWAY && out_length(&client->out) > 0)
         client_flush(client);
 }

@@ -45,12 +45,11 @@ struct client {
     uint32_t events; /* that epoll is to tell */
     bool is_slow;    /* nobody waits for it, and at times it does not read */
     bool is_stalled; /* as now */
-    bool has_failed; /* it will not come again */
     struct out out;
     struct follower follower;
     size_t wanted; /* the least that the item takes which has begun to come */
     struct tally tally;
-    uint64_t came_ns;
+    uint64_t came_ns;    /* when it began to; 0: it has not */
     struct client *away; /* the next of those who may come */
 };
 
@@ -72,8 +71,8 @@ void client_stall(struct client *, bool is_stalled);
 
 void client_leave(struct client *);
 
-/* It has waited too long to get in. */
-void client_refused(struct client *, const char *why);
+/* Whether it has tried to get in for longer than --patience. */
+bool client_is_late(const struct client *, uint64_t now_ns);
 
 /* The run is over: nothing more will be heard. */
 void client_end(struct client *);

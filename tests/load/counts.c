@@ -6,7 +6,7 @@
 #define FIELDS(f)                                                              \
     f(published) f(delivered) f(bytes_in) f(bytes_out) f(entered) f(visits)    \
         f(lost) f(twice) f(late) f(corrupted) f(lagged) f(lags) f(overstated)  \
-            f(errors) f(refused) f(cut) f(overdue) f(held)
+            f(errors) f(refused) f(cut) f(untimed) f(overdue) f(held)
 
 void counts_add(struct counts *into, const struct counts *from)
 {

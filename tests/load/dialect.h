@@ -6,7 +6,7 @@
  *   dialect_text.c    docs/protocol.md, text
  *   dialect_frame.c   docs/protocol.md, frame
  *   dialect_secure.c  docs/protocol.md, secure
- *   dialect_raw.c     lines that the least of all servers (tests/load/raw.c)
+ *   dialect_raw.c     lines that the least of all servers (tests/load/raw)
  *                     passes on
  *   dialect_resp.c    Redis, Valkey: RESP3, publish and subscribe
  *   dialect_nats.c    NATS: its client protocol
@@ -22,14 +22,15 @@
 #include <stdint.h>
 
 enum item_kind {
-    ITEM_MESSAGE, /* said in the room: `text` */
-    ITEM_LAGGED,  /* `number` messages of the room were missed */
-    ITEM_READY,   /* what this step of entering waited for: go on */
-    ITEM_ENTERED, /* the last of them: in the room */
-    ITEM_PING,    /* to be answered */
-    ITEM_ERROR,   /* `text` says which */
-    ITEM_CORRUPT, /* it cannot be what the protocol says; `text` says why */
-    ITEM_OTHER,   /* of no concern: presence, topics, acknowledgements */
+    ITEM_MESSAGE,   /* said in the room: `text` */
+    ITEM_LAGGED,    /* `number` messages of the room were missed */
+    ITEM_READY,     /* what this step of entering waited for: go on */
+    ITEM_ENTERED,   /* the last of them: in the room */
+    ITEM_PING,      /* to be answered */
+    ITEM_ERROR,     /* `text` says which */
+    ITEM_CORRUPT,   /* it cannot be what the protocol says; `text` says why */
+    ITEM_OTHER,     /* of no concern: presence, topics, acknowledgements */
+    ITEM_ELSEWHERE, /* said, or missed, in a room that is not ours */
 };
 
 struct item {

@@ -147,6 +147,14 @@ static void read_heartbeat(const struct speaker *speaker, struct body *body,
     item->number = stamp;
 }
 
+/* Of what is said, or missed, in a room. */
+static enum item_kind kind_in(const struct speaker *speaker, struct span room,
+                              enum item_kind ours)
+{
+    return room_is(speaker->room, room.bytes, room.length) ? ours
+                                                           : ITEM_ELSEWHERE;
+}
+
 static void read_message(const struct speaker *speaker, struct body *body,
                          struct item *item)
 {
@@ -162,8 +170,7 @@ static void read_message(const struct speaker *speaker, struct body *body,
     if ((seq == 0) != is_private)
         body->broken = true;
     item_set(item,
-             room_is(speaker->room, room.bytes, room.length) ? ITEM_MESSAGE
-                                                             : ITEM_OTHER,
+             is_private ? ITEM_OTHER : kind_in(speaker, room, ITEM_MESSAGE),
              text.bytes, text.length);
 }
 
@@ -213,9 +220,7 @@ static void read_lagged(const struct speaker *speaker, struct span room,
         item_corrupt(item, "not how many messages were missed");
         return;
     }
-    item_kind(item, room_is(speaker->room, room.bytes, room.length)
-                        ? ITEM_LAGGED
-                        : ITEM_OTHER);
+    item_kind(item, kind_in(speaker, room, ITEM_LAGGED));
     item->number = missed;
 }
 

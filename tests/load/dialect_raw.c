@@ -1,5 +1,5 @@
 /*
- * Lines, and nothing else: what the least of all servers (tests/load/raw.c)
+ * Lines, and nothing else: what the least of all servers (tests/load/raw)
  * passes on. A line is a message; who has connected is in the room. No I/O.
  */
 #include "tests/load/dialect.h"

@@ -266,20 +266,28 @@ static bool has_content_type(const struct message *message)
     return type;
 }
 
+/* Of what is said, or missed, in a room. */
+static enum item_kind kind_in(const struct speaker *speaker, const char *room,
+                              enum item_kind ours)
+{
+    return room_is(speaker->room, room, strlen(room)) ? ours : ITEM_ELSEWHERE;
+}
+
 static why read_message(struct speaker *speaker, const struct message *message,
                         struct item *item)
 {
     const char *room = get_room(message);
+    bool is_private;
 
     if (!room || !has_nick(message) ||
         !header_is_number(message->json, "room_seq") ||
         !header_is_number(message->json, "time") || !has_content_type(message))
         return bad_headers;
+    is_private = strcmp(room, "@") == 0;
     item_set(item,
-             room_is(speaker->room, room, strlen(room)) ? ITEM_MESSAGE
-                                                        : ITEM_OTHER,
+             is_private ? ITEM_OTHER : kind_in(speaker, room, ITEM_MESSAGE),
              message->content, message->content_length);
-    return strcmp(room, "@") == 0 ? check_session(speaker->own, message) : NULL;
+    return is_private ? check_session(speaker->own, message) : NULL;
 }
 
 static why read_error(struct speaker *speaker, const struct message *message,
@@ -327,8 +335,7 @@ static why read_lagged(struct speaker *speaker, const struct message *message,
 
     if (!count_read(message->content, message->content_length, &missed))
         return "not how many messages were missed";
-    item_kind(item, room_is(speaker->room, room, strlen(room)) ? ITEM_LAGGED
-                                                               : ITEM_OTHER);
+    item_kind(item, kind_in(speaker, room, ITEM_LAGGED));
     item->number = missed;
     return check_session(speaker->own, message);
 }

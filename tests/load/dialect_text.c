@@ -117,6 +117,8 @@ static void read_room(struct speaker *speaker, const unsigned char *line,
     read_said(line + room + 2, length - room - 2, item);
     if (room_is(speaker->room, line, room))
         prefix_set(speaker->own, line, room);
+    else if (item->kind == ITEM_MESSAGE || item->kind == ITEM_LAGGED)
+        item_set(item, ITEM_ELSEWHERE, line, length);
     else if (item->kind != ITEM_CORRUPT)
         item_set(item, ITEM_OTHER, line, length);
 }

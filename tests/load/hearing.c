@@ -30,8 +30,12 @@ static bool is_guided(const struct client *client)
 
 static bool is_waited_for(const struct client *client)
 {
-    return !client->is_slow &&
-           client->worker->run->plan->workload != WORKLOAD_CHURN;
+    return !client->is_slow && !plan_is_churn(client->worker->run->plan);
+}
+
+static bool is_own(const struct client *client, uint32_t speaker)
+{
+    return client->voice == &client->audience->voices[speaker];
 }
 
 /* Nobody needs to wait for it because of this client. */
@@ -67,20 +71,21 @@ static void heard(struct client *client, struct record *record,
     struct counts *counts = counts_of(client);
 
     counts->delivered++;
-    if (!record || client->is_slow)
+    if (client->is_slow)
         return;
-    if (record->due_ns > 0)
+    if (record && record->due_ns > 0)
         histogram_add(&client->worker->latency,
                       now_ns > record->due_ns ? now_ns - record->due_ns : 0);
-    if (is_waited_for(client))
+    else
+        counts->untimed++;
+    if (record && is_waited_for(client))
         done_with(client, record, speaker);
 }
 
 /* Its own is what a visitor waits for. */
 static void leave_if_own(struct client *client, uint32_t speaker)
 {
-    if (client->worker->run->plan->workload == WORKLOAD_CHURN &&
-        client->voice == &client->audience->voices[speaker] &&
+    if (plan_is_churn(client->worker->run->plan) && is_own(client, speaker) &&
         client->state == CLIENT_IN_ROOM)
         client_leave(client);
 }
@@ -202,6 +207,20 @@ static void follow_carried(struct client *client)
 
 /* It is in the transcript already: what of it the client has gone by was not
  * said to it, or it hears the room in another order than others. */
+/* Entries that it goes by, as many as the server has owned up to, are missing:
+ * nobody has to wait until later ones say so. */
+static void miss(struct client *client, uint64_t from, uint64_t to)
+{
+    struct tally *tally = &client->tally;
+
+    for (; from < to && tally->lagged > tally->missing; from++) {
+        const struct entry *entry = audience_entry(client->audience, from);
+
+        if (tally_miss(tally, entry->speaker, entry->number))
+            skipped(client, tally->latest);
+    }
+}
+
 static void find_place(struct client *client, uint64_t entry)
 {
     struct follower *follower = &client->follower;
@@ -211,6 +230,8 @@ static void find_place(struct client *client, uint64_t entry)
         (follower->is_astray ? audience->entries_begin : follower->entry)) {
         if (entry < follower->early_end)
             hear_behind(client, entry);
+        if (!follower->is_astray)
+            miss(client, follower->entry, entry);
         audience_guide(audience, follower, audience_entry(audience, entry)->end,
                        entry + 1);
     } else if (!follower->is_astray && entry >= follower->since) {
@@ -266,6 +287,7 @@ static void place_message(struct client *client, uint32_t speaker,
 
 /* ---- Reading ------------------------------------------------------------ */
 
+/* It cannot be said which message it should have been. */
 static void hear_corrupt(struct client *client, const char *why, size_t length)
 {
     counts_of(client)->corrupted++;
@@ -274,46 +296,94 @@ static void hear_corrupt(struct client *client, const char *why, size_t length)
                     (int)length, why);
 }
 
-static bool names_a_message(const struct client *client,
-                            const struct item *item, uint32_t *speaker,
-                            uint32_t *number)
+static uint32_t first_voice(const struct client *client)
 {
-    const struct audience *audience = client->audience;
-    uint32_t first = (uint32_t)(audience->voices - client->worker->run->voices);
-    struct message_name name;
-
-    if (!message_name(item->text, item->length, &name) ||
-        name.speaker - first >= audience->speakers)
-        return false;
-    *speaker = name.speaker - first;
-    *number = name.number;
-    return *number < atomic_load(&audience->voices[*speaker].said);
+    return (uint32_t)(client->audience->voices - client->worker->run->voices);
 }
 
+/* Whether it is one that somebody in the room has said. */
+static bool names_a_message(const struct client *client,
+                            const struct item *item, struct message_name *name)
+{
+    const struct audience *audience = client->audience;
+    uint32_t first = first_voice(client);
+
+    return message_name(item->text, item->length, name) &&
+           name->speaker - first < audience->speakers &&
+           name->number <
+               atomic_load(&audience->voices[name->speaker - first].said);
+}
+
+/* Its name may be right: if that is the one which is due, it is. */
+static void on_wrong_message(struct client *client, uint32_t speaker,
+                             uint32_t number)
+{
+    struct record *record;
+
+    if (client->tally.due[speaker] != number) {
+        hear_corrupt(client, "not what was said", 17);
+        return;
+    }
+    counts_of(client)->corrupted++;
+    tally_hear(&client->tally, speaker, number);
+    record = audience_record(client->audience, speaker, number);
+    if (record && is_waited_for(client))
+        done_with(client, record, speaker);
+    leave_if_own(client, speaker);
+}
+
+static void judge_message(struct client *client, const struct item *item,
+                          const unsigned char *bytes, size_t length,
+                          uint64_t now_ns)
+{
+    const struct plan *plan = client->worker->run->plan;
+    struct message_name name;
+    uint32_t speaker;
+
+    if (!names_a_message(client, item, &name)) {
+        hear_corrupt(client, "no message of ours", 18);
+        return;
+    }
+    speaker = name.speaker - first_voice(client);
+    if (!message_is_right(&plan->matter, name, item->text, item->length))
+        on_wrong_message(client, speaker, name.number);
+    else if (is_own(client, speaker) && !client->audience->hears_itself)
+        hear_corrupt(client, "its own words", 13);
+    else if (hear_message(client, speaker, name.number, now_ns))
+        place_message(client, speaker, name.number, bytes, length);
+}
+
+/* Nothing is said before all are in, but where clients come and go. */
 static void on_message(struct client *client, const struct item *item,
                        const unsigned char *bytes, size_t length,
                        uint64_t now_ns)
 {
-    const struct plan *plan = client->worker->run->plan;
-    uint32_t speaker, number;
-    struct message_name name;
+    if (is_follower(client))
+        judge_message(client, item, bytes, length, now_ns);
+    else if (!plan_is_churn(client->worker->run->plan))
+        hear_corrupt(client, "said before it was in the room", 30);
+}
 
-    if (!is_follower(client))
-        return;
-    if (!names_a_message(client, item, &speaker, &number)) {
-        hear_corrupt(client, "no message of ours", 18);
-        return;
+/* Only who is about to enter enters. */
+static void on_entering(struct client *client, enum item_kind kind)
+{
+    struct speaker *speaker = &client->speaker;
+
+    if (client->state != CLIENT_ENTERING) {
+        hear_corrupt(client, "it has been let in before", 25);
+    } else if (kind == ITEM_ENTERED) {
+        client_entered(client);
+    } else {
+        speaker->step++;
+        speaker->dialect->enter(speaker, &client->out);
     }
-    name.speaker = speaker + (uint32_t)(client->audience->voices -
-                                        client->worker->run->voices);
-    name.number = number;
-    if (!message_is_right(&plan->matter, name, item->text, item->length)) {
-        counts_of(client)->corrupted++;
-        hear_message(client, speaker, number, now_ns);
-        return;
-    }
-    if (hear_message(client, speaker, number, now_ns))
-        place_message(client, speaker, number, bytes, length);
+}
+
+static void on_lagged(struct client *client, uint64_t count)
+{
+    client->tally.lagged += count;
+    counts_of(client)->lagged += count;
+    counts_of(client)->lags++;
 }
 
 static void on_item(struct client *client, const unsigned char *bytes,
@@ -330,16 +400,15 @@ static void on_item(struct client *client, const unsigned char *bytes,
         on_message(client, &item, bytes, length, now_ns);
         break;
     case ITEM_LAGGED:
-        client->tally.lagged += item.number;
-        counts->lagged += item.number;
-        counts->lags++;
+        on_lagged(client, item.number);
         break;
     case ITEM_READY:
-        speaker->step++;
-        dialect->enter(speaker, &client->out);
-        break;
     case ITEM_ENTERED:
-        client_entered(client);
+        on_entering(client, item.kind);
+        break;
+    case ITEM_ELSEWHERE:
+        if (is_follower(client))
+            hear_corrupt(client, "said in another room", 20);
         break;
     case ITEM_PING:
         dialect->answer(speaker, &item, &client->out);

@@ -53,12 +53,54 @@ int key_read(struct plan *plan)
     return error;
 }
 
-static bool is_text(const char *bytes, size_t length)
+/* No control but tab, no surrogate (docs/protocol.md; RFC 3629). */
+static bool is_text_code(uint32_t code)
 {
-    for (size_t i = 0; i < length; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
+    return code == '\t' || (code >= 0x20 && code < 0x7f) ||
+           (code >= 0xa0 && code < 0xd800) ||
+           (code >= 0xe000 && code <= 0x10ffff);
+}
 
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+static size_t length_by_first(unsigned char first)
+{
+    if (first < 0x80)
+        return 1;
+    if (first >= 0xc0 && first < 0xe0)
+        return 2;
+    if (first >= 0xe0 && first < 0xf0)
+        return 3;
+    return first >= 0xf0 && first < 0xf8 ? 4 : 0;
+}
+
+/* How long the character is that the bytes begin with; 0: it is none, or not
+ * of a text. */
+static size_t character(const unsigned char *bytes, size_t left)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t length = length_by_first(bytes[0]);
+    uint32_t code = bytes[0];
+
+    if (length == 0 || length > left)
+        return 0;
+    if (length > 1)
+        code &= 0x7fU >> length;
+    for (size_t i = 1; i < length; i++) {
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (bytes[i] & 0x3fU);
+    }
+    return code >= least[length] && is_text_code(code) ? length : 0;
+}
+
+/* As the servers see it, who would refuse it otherwise. */
+static bool is_text(const char *text, size_t length)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t taken;
+
+    for (; length > 0; length -= taken, bytes += taken) {
+        taken = character(bytes, length);
+        if (taken == 0)
             return false;
     }
     return true;

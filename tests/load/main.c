@@ -99,13 +99,20 @@ static void make_voice(struct run *run, const struct seat *seat,
     worker->voices[worker->voices_count++] = voice;
 }
 
+/* The last of a room's members. */
+static uint32_t slow_members(const struct plan *plan, uint32_t members)
+{
+    return (uint32_t)(plan->slow_share * (double)members);
+}
+
 static void make_client(struct run *run, uint32_t number)
 {
     const struct plan *plan = run->plan;
     struct seat seat = seat_of(plan, number);
     struct worker *worker = &run->workers[seat.worker];
     struct client *client = &worker->clients[worker->clients_count++];
-    uint32_t members = plan->clients / plan->rooms;
+    uint32_t members =
+        plan->clients / plan->rooms + (seat.room < plan->clients % plan->rooms);
 
     client->worker = worker;
     client->target = &plan->targets[seat.target];
@@ -120,8 +127,7 @@ static void make_client(struct run *run, uint32_t number)
     if (seat.index < plan->speakers && plan->workload != WORKLOAD_LISTEN)
         make_voice(run, &seat, client);
     else
-        client->is_slow = (double)(members - seat.index) <=
-                          plan->slow_share * (double)members;
+        client->is_slow = seat.index >= members - slow_members(plan, members);
 }
 
 static void make_clients(struct run *run)
@@ -197,7 +203,7 @@ static void begin_phase(struct run *run, enum phase phase)
 {
     if (phase == PHASE_DRAINING)
         atomic_store(&run->draining, run->plan->threads);
-    if (phase != PHASE_OVER && run->begin_ns == 0)
+    if (run->begin_ns == 0)
         run->begin_ns = clock_ns();
     atomic_store(&run->phase, phase);
     for (uint32_t i = 0; i < run->plan->threads; i++)
@@ -235,8 +241,11 @@ static void wait_until_entered(struct run *run)
 static bool all_said(const struct run *run)
 {
     for (uint32_t i = 0; i < run->voices_count; i++) {
-        if (atomic_load(&run->voices[i].said) < run->plan->messages ||
-            atomic_load(&run->voices[i].outstanding) > 0)
+        struct voice *voice = &run->voices[i];
+
+        if (!atomic_load(&voice->is_mute) &&
+            (atomic_load(&voice->said) < run->plan->messages ||
+             atomic_load(&voice->outstanding) > 0))
             return false;
     }
     return run->voices_count > 0;
@@ -357,18 +366,20 @@ static void conduct(struct run *run, struct results *results)
     const struct plan *plan = run->plan;
     struct progress *progress = allocate(1, sizeof(*progress));
     struct usage entered;
+    bool is_idle; /* nobody got in */
 
-    if (plan->workload != WORKLOAD_CHURN)
+    if (!plan_is_churn(plan))
         wait_until_entered(run);
+    is_idle = !plan_is_churn(plan) && atomic_load(&run->present) == 0;
     sleep_ns(plan->server_pid > 0 ? SETTLE_NS : 0);
     if (look_at_server(plan, &entered))
         results->resident_entered = entered.resident_bytes;
     progress->begin_ns = progress->told_ns = clock_ns();
-    if (plan->warmup_s > 0 && !interrupted) {
+    if (plan->warmup_s > 0 && !interrupted && !is_idle) {
         begin_phase(run, PHASE_WARMUP);
         wait_while_speaking(run, progress, plan->warmup_s);
     }
-    if (!interrupted)
+    if (!interrupted && !is_idle)
         measure(run, results, progress);
     begin_phase(run, PHASE_DRAINING);
     wait_until_drained(run);
@@ -400,7 +411,7 @@ static void add_up(const struct run *run, struct results *results)
     }
 }
 
-static int run_threads(struct run *run, struct results *results)
+static void run_threads(struct run *run, struct results *results)
 {
     const struct plan *plan = run->plan;
 
@@ -410,7 +421,8 @@ static int run_threads(struct run *run, struct results *results)
                                    &run->workers[i]);
 
         if (error != 0) {
-            fprintf(stderr, "ringchat-load: a thread: %s\n", strerror(error));
+            fprintf(stderr, "ringchat-load: a thread: %s\n",
+                    strerrordesc_np(error));
             exit(EX_OSERR);
         }
     }
@@ -418,7 +430,6 @@ static int run_threads(struct run *run, struct results *results)
     for (uint32_t i = 0; i < plan->threads; i++)
         pthread_join(run->workers[i].thread, NULL);
     add_up(run, results);
-    return 0;
 }
 
 static bool is_to_stdout(const char *file)
@@ -436,7 +447,7 @@ static int finish(const struct results *results)
         error = report_json(results, plan->json);
     if (error != 0) {
         fprintf(stderr, "ringchat-load: %s: %s\n", plan->json,
-                strerror(-error));
+                strerrordesc_np(-error));
         return EX_CANTCREAT;
     }
     if (results->totals.entered == 0)
@@ -478,7 +489,7 @@ int main(int argc, char **argv)
     make_voices(&run);
     status = make_workers(&run);
     if (status != 0) {
-        fprintf(stderr, "ringchat-load: %s\n", strerror(-status));
+        fprintf(stderr, "ringchat-load: %s\n", strerrordesc_np(-status));
         return EX_OSERR;
     }
     make_clients(&run);

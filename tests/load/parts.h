@@ -14,6 +14,11 @@
 #define ROOM_BYTES_MAX 32
 #define NICK_BYTES_MAX 24
 
+/* Of what ends in LF: the longest message (--max-message of docs/operation.md),
+ * the names before it, and what stands around them. */
+#define LINE_EXTENT_MAX                                                        \
+    (((size_t)1 << 20) + ROOM_BYTES_MAX + NICK_BYTES_MAX + 64)
+
 /* -- items -- */
 
 static inline void item_set(struct item *item, enum item_kind kind,
@@ -41,14 +46,15 @@ static inline void item_corrupt(struct item *item, const char *why)
 static inline size_t line_extent(const unsigned char *bytes, size_t length,
                                  size_t looked, size_t *wanted)
 {
+    size_t looking = length < LINE_EXTENT_MAX ? length : LINE_EXTENT_MAX;
     const unsigned char *end = NULL;
 
-    if (looked < length)
-        end = memchr(bytes + looked, '\n', length - looked);
+    if (looked < looking)
+        end = memchr(bytes + looked, '\n', looking - looked);
     if (end)
         return (size_t)(end - bytes) + 1;
     *wanted = length + 1;
-    return 0;
+    return length < LINE_EXTENT_MAX ? 0 : EXTENT_INVALID;
 }
 
 /* -- names and numbers -- */

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* Half an hour's worth of ports: choose_source in client.c. */
+/* Less than there are ports: see choose_source in client.c. */
 #define CLIENTS_A_SOURCE 25000
 /* Messages on their way, of all speakers: what remembers them is bounded. */
 #define PLACES_MAX (1U << 20)
@@ -310,7 +310,7 @@ static uint32_t rooms_for(const struct plan *plan, uint32_t members)
     if (members == 1 && !all_hear_themselves(plan))
         members = 2;
     rooms = plan->clients > members ? plan->clients / members : 1;
-    while (plan->workload == WORKLOAD_CHURN && plan->clients % rooms != 0)
+    while (plan_is_churn(plan) && plan->clients % rooms != 0)
         rooms--;
     return rooms;
 }
@@ -390,6 +390,8 @@ static int check_schedule(const struct plan *plan, const struct asked *asked)
 {
     if (plan->rate > 0 && !may_have_schedule(plan))
         return usage_error("--rate: %s has no schedule", plan->name);
+    if (plan->workload == WORKLOAD_LISTEN && plan->messages < UINT32_MAX)
+        return usage_error("--messages: it is the server that speaks");
     if (plan->rate > 0 && asked->window > 0)
         return usage_error("--window: by schedule nobody waits for anybody");
     return 0;
@@ -405,8 +407,9 @@ static int check(const struct plan *plan)
     if (plan->rooms > plan->clients / 2 && !all_hear_themselves(plan))
         return usage_error("who speaks does not hear itself there: a room "
                            "takes two");
-    if (plan->workload == WORKLOAD_CHURN &&
-        plan->speakers * plan->rooms != plan->clients)
+    if (plan_is_churn(plan) && !all_hear_themselves(plan))
+        return usage_error("churn: a visitor waits for its own words");
+    if (plan_is_churn(plan) && plan->speakers * plan->rooms != plan->clients)
         return usage_error("churn: all of a room speak, and all rooms have as "
                            "many clients");
     if (plan->size > size_max(plan))

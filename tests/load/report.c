@@ -12,7 +12,7 @@
 
 static bool is_churn(const struct results *results)
 {
-    return results->plan->workload == WORKLOAD_CHURN;
+    return plan_is_churn(results->plan);
 }
 
 /* Where some speak, somebody hears. */
@@ -29,7 +29,7 @@ bool results_hold(const struct results *results)
            totals->lost == 0 && totals->twice == 0 && totals->late == 0 &&
            totals->corrupted == 0 && totals->overstated == 0 &&
            totals->errors == 0 && totals->refused == 0 && totals->cut == 0 &&
-           totals->overdue == 0;
+           (totals->overdue == 0 || totals->lagged > 0);
 }
 
 /* ---- Who had the most to do --------------------------------------------- */
@@ -58,21 +58,33 @@ static double server_share(const struct results *results)
     return share / results->seconds;
 }
 
-enum bottleneck results_bottleneck(const struct results *results)
+/* What is not known is not idle. */
+static bool is_machine_busy(const struct results *results)
 {
     double idle_share = results->idle_s / results->seconds / processors();
 
+    return results->idle_s > 0 && idle_share < 1 - BUSY_SHARE;
+}
+
+enum bottleneck results_bottleneck(const struct results *results)
+{
+    bool are_we = results->busiest_share >= BUSY_SHARE;
+
+    if (results->seconds <= 0)
+        return BOTTLENECK_UNKNOWN;
     if (results->has_server && server_share(results) >= BUSY_SHARE)
-        return BOTTLENECK_SERVER;
-    if (results->busiest_share >= BUSY_SHARE)
+        return are_we ? BOTTLENECK_BOTH : BOTTLENECK_SERVER;
+    if (are_we)
         return BOTTLENECK_GENERATOR;
-    if (idle_share < 1 - BUSY_SHARE)
+    if (is_machine_busy(results))
         return BOTTLENECK_MACHINE;
     return results->has_server ? BOTTLENECK_NONE : BOTTLENECK_UNKNOWN;
 }
 
 static const char *const explanations[] = {
     [BOTTLENECK_SERVER] = "the server: its processor time is used up",
+    [BOTTLENECK_BOTH] = "the server and ringchat-load: both have used up their "
+                        "processor time",
     [BOTTLENECK_GENERATOR] = "ringchat-load: the figures are about it, and "
                              "not about the server (--threads)",
     [BOTTLENECK_MACHINE] = "the machine: all its processors are busy",
@@ -113,7 +125,8 @@ static void print_pace(FILE *file, const struct results *results)
                 "open loop   %g messages a second, each due when its "
                 "time comes\n",
                 plan->rate);
-    else if (is_anything_due(plan))
+    else if (is_anything_due(plan) && !is_churn(results) &&
+             plan->workload != WORKLOAD_LISTEN)
         fprintf(file,
                 "closed loop %u messages of a speaker that not all "
                 "have yet\n",
@@ -152,6 +165,19 @@ static void print_times(FILE *file, const char *name,
             us(histogram_quantile(histogram, 0.9)),
             us(histogram_quantile(histogram, 0.99)),
             us(histogram_quantile(histogram, 0.999)), us(histogram->max_ns));
+}
+
+/* What latency does not show. */
+static void print_untimed(FILE *file, const struct results *results)
+{
+    const struct counts *totals = &results->totals;
+
+    if (results->latency.count > 0 &&
+        (totals->untimed > 0 || totals->overdue > 0))
+        fprintf(file,
+                "            without %" PRIu64 " deliveries after --patience, "
+                "and %" PRIu64 " messages that not all had by then\n",
+                totals->untimed, totals->overdue);
 }
 
 static void print_checks(FILE *file, const struct results *results)
@@ -213,6 +239,7 @@ void report_summary(const struct results *results, FILE *file)
     print_pace(file, results);
     print_rates(file, results);
     print_times(file, "latency", &results->latency);
+    print_untimed(file, results);
     print_times(file, "entering", &results->entering);
     print_checks(file, results);
     print_server(file, results);

@@ -12,6 +12,7 @@
 /* Who had the most to do. */
 enum bottleneck {
     BOTTLENECK_SERVER,    /* its processor time is used up */
+    BOTTLENECK_BOTH,      /* so is ours */
     BOTTLENECK_GENERATOR, /* ours is: the figures are about us */
     BOTTLENECK_MACHINE,   /* all processors are busy */
     BOTTLENECK_NONE,      /* schedule, window or latency limit it */

@@ -5,6 +5,7 @@
 #include "tests/load/report.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,17 @@ static void set_real(json_t *object, const char *name, double value)
 static void set_truth(json_t *object, const char *name, bool truth)
 {
     set(object, name, json_boolean(truth));
+}
+
+/* jansson's integers end below 2^63. */
+static json_t *json_seed(uint64_t seed)
+{
+    char digits[24];
+
+    if (seed <= INT64_MAX)
+        return json_integer((json_int_t)seed);
+    snprintf(digits, sizeof(digits), "%" PRIu64, seed);
+    return json_string(digits);
 }
 
 /* ---- Parts -------------------------------------------------------------- */
@@ -72,7 +84,7 @@ static json_t *json_plan(const struct plan *plan)
     set_count(json, "ramp", plan->ramp);
     set_count(json, "sources", plan->sources);
     set_count(json, "threads", plan->threads);
-    set_count(json, "seed", plan->seed);
+    set(json, "seed", json_seed(plan->seed));
     set_text(json, "input", plan->input);
     set_truth(json, "seal", plan->terms.seal);
     return json;
@@ -98,6 +110,7 @@ static json_t *json_counts(const struct counts *counts)
     set_count(json, "errors", counts->errors);
     set_count(json, "refused", counts->refused);
     set_count(json, "cut", counts->cut);
+    set_count(json, "untimed", counts->untimed);
     set_count(json, "overdue", counts->overdue);
     set_count(json, "held_back", counts->held);
     return json;
@@ -201,9 +214,9 @@ static json_t *json_generator(const struct results *results)
 /* ---- The whole ---------------------------------------------------------- */
 
 static const char *const bottlenecks[] = {
-    [BOTTLENECK_SERVER] = "server",   [BOTTLENECK_GENERATOR] = "generator",
-    [BOTTLENECK_MACHINE] = "machine", [BOTTLENECK_NONE] = "none",
-    [BOTTLENECK_UNKNOWN] = "unknown",
+    [BOTTLENECK_SERVER] = "server",       [BOTTLENECK_BOTH] = "both",
+    [BOTTLENECK_GENERATOR] = "generator", [BOTTLENECK_MACHINE] = "machine",
+    [BOTTLENECK_NONE] = "none",           [BOTTLENECK_UNKNOWN] = "unknown",
 };
 
 static json_t *json_results(const struct results *results)
@@ -237,6 +250,8 @@ int report_json(const struct results *results, const char *file)
     if (strcmp(file, "-") == 0) {
         written = json_dumpf(json, stdout, flags);
         putchar('\n');
+        if (fflush(stdout) != 0 || ferror(stdout))
+            written = -1;
     } else {
         written = json_dump_file(json, file, flags);
     }

@@ -4,7 +4,8 @@
  *
  *   main.c      options, threads, phases
  *   worker.c    a thread: its clients, its turns
- *   client.c    a connection: coming, speaking, hearing, going
+ *   client.c    a connection: coming, speaking, going
+ *   hearing.c   what has come on it
  *   audience.c  those of a room who hear the same bytes
  *   voice.c     what a speaker has said, and who has it
  *   tally.c     what a client has heard
@@ -90,6 +91,12 @@ struct plan {
 int plan_read(struct plan *, int argc, char **argv);
 void plan_release(struct plan *);
 
+/* Whether clients come, say something, and go. */
+static inline bool plan_is_churn(const struct plan *plan)
+{
+    return plan->workload == WORKLOAD_CHURN;
+}
+
 /* How many messages of a speaker can be on their way: a power of two. */
 uint32_t plan_places(const struct plan *);
 
@@ -107,6 +114,8 @@ struct counts {
     uint64_t errors;       /* said by the server */
     uint64_t refused,
         cut;          /* clients that did not get in; that were thrown out */
+    uint64_t untimed; /* deliveries that came when it was no longer known when
+                         they were due: in no histogram */
     uint64_t overdue; /* messages that not all had in --patience */
     uint64_t held;    /* paced: messages that could not be said when due, for
                          the window or for what the server has not read */
@@ -141,8 +150,9 @@ struct run {
     uint32_t voices_count;
     struct worker *workers;
     _Atomic int phase;
-    uint64_t begin_ns;       /* of speaking: before it becomes PHASE_WARMUP */
-    _Atomic uint32_t coming; /* clients that have neither entered nor failed */
+    uint64_t begin_ns;        /* of speaking: before it becomes PHASE_WARMUP */
+    _Atomic uint32_t present; /* clients that have entered and not gone */
+    _Atomic uint32_t coming;  /* clients that have neither entered nor failed */
     _Atomic uint32_t draining; /* threads that have not heard all yet */
 };
 

@@ -104,6 +104,17 @@ enum hearing tally_hear_other(struct tally *tally, uint32_t speaker,
     return HEARD_AHEAD;
 }
 
+bool tally_miss(struct tally *tally, uint32_t speaker, uint32_t number)
+{
+    if (tally->due[speaker] != number)
+        return false;
+    tally->latest = (struct gap){speaker, number, number + 1};
+    tally->missing++;
+    remember(tally, tally->latest);
+    tally->due[speaker] = number + 1;
+    return true;
+}
+
 void tally_end(struct tally *tally, uint32_t speaker, uint32_t said)
 {
     if (tally->due[speaker] == NUMBER_ANY || tally->due[speaker] >= said)

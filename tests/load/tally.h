@@ -61,6 +61,10 @@ static inline enum hearing tally_hear(struct tally *tally, uint32_t speaker,
     return HEARD_NEXT;
 }
 
+/* It is known to be missing, if it is the one that is due: then it is the
+ * latest gap. */
+bool tally_miss(struct tally *, uint32_t speaker, uint32_t number);
+
 /* The speaker has said `said` messages, and no more will be heard. */
 void tally_end(struct tally *, uint32_t speaker, uint32_t said);
 

@@ -12,9 +12,10 @@
 
 /* A message that is on its way. */
 struct utterance {
-    _Atomic uint64_t due_ns;    /* when it was said, or due to be */
-    _Atomic uint32_t number;    /* whose place this is */
-    _Atomic uint32_t audiences; /* that have not heard it; 0: complete */
+    _Atomic uint64_t due_ns; /* when it was said, or due to be */
+    /* The number of the message whose place this is, and how many audiences
+     * have not heard it; none: it is complete. */
+    _Atomic uint64_t state;
 };
 
 struct voice {
@@ -25,9 +26,10 @@ struct voice {
     uint32_t mask;                   /* of the ring */
     struct utterance *ring;
     /* the worker only */
-    uint32_t oldest;     /* all before it are complete */
-    bool is_ready;       /* it is in its worker's list of those to speak */
-    struct voice *ready; /* the next in that list */
+    uint32_t oldest;      /* all before it are complete */
+    bool is_ready;        /* it is in its worker's list of those to speak */
+    struct voice *ready;  /* the next in that list */
+    _Atomic bool is_mute; /* its client has gone for good */
     /* all threads: messages said; those that are not complete */
     _Atomic uint32_t said, outstanding;
     /* all threads: in its worker's inbox, and the next there */

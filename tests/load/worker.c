@@ -4,15 +4,16 @@
  */
 #include "tests/load/worker.h"
 
+#include "tests/load/observe.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sysexits.h>
 #include <unistd.h>
-
-#include "tests/load/observe.h"
 
 #define EVENTS_MAX 256
 #define TICK_NS (20 * MS_NS)
@@ -21,18 +22,25 @@
 /* No more is expected when nothing has come for so long. */
 #define QUIET_NS (250 * MS_NS)
 #define COMPLAINTS_MAX 5
+#define COMPLAINT_BYTES 256
 
 void worker_complain(struct worker *worker, const char *format, ...)
 {
+    char line[COMPLAINT_BYTES];
     va_list arguments;
 
-    if (worker->complaints++ >= COMPLAINTS_MAX)
+    if (++worker->complaints > COMPLAINTS_MAX)
         return;
     va_start(arguments, format);
-    fputs("ringchat-load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
+    for (char *at = line; *at; at++) {
+        if ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f)
+            *at = '?'; /* a server's words do not drive a terminal */
+    }
+    fprintf(stderr, "ringchat-load: %s%s\n", line,
+            worker->complaints == COMPLAINTS_MAX ? " (of more nothing is said)"
+                                                 : "");
 }
 
 /* ---- Waking ------------------------------------------------------------- */
@@ -143,6 +151,15 @@ static uint64_t due_ns(const struct worker *worker)
     return run->begin_ns + (uint64_t)((double)place * S_NS / run->plan->rate);
 }
 
+/* When there is something to say; UINT64_MAX: never. */
+static uint64_t next_due_ns(const struct worker *worker)
+{
+    if (worker->voices_count == 0 ||
+        worker->due_number >= worker->run->plan->messages)
+        return UINT64_MAX;
+    return due_ns(worker);
+}
+
 static void next_due(struct worker *worker)
 {
     if (++worker->due < worker->voices_count)
@@ -157,8 +174,7 @@ static void speak_due(struct worker *worker, uint64_t now_ns)
 {
     const struct plan *plan = worker->run->plan;
 
-    while (worker->voices_count > 0 && due_ns(worker) <= now_ns &&
-           worker->due_number < plan->messages) {
+    while (next_due_ns(worker) <= now_ns) {
         struct voice *voice = worker->voices[worker->due];
 
         if (voice->client->state == CLIENT_IN_ROOM) {
@@ -177,8 +193,7 @@ static void speak_due(struct worker *worker, uint64_t now_ns)
 /* They will not be said any more. */
 static void count_held(struct worker *worker, uint64_t now_ns)
 {
-    while (worker->is_held && due_ns(worker) <= now_ns &&
-           worker->due_number < worker->run->plan->messages) {
+    while (worker->is_held && next_due_ns(worker) <= now_ns) {
         worker->counts.held++;
         next_due(worker);
     }
@@ -196,7 +211,7 @@ static void speak_all(struct worker *worker)
 
 static bool is_churn(const struct worker *worker)
 {
-    return worker->run->plan->workload == WORKLOAD_CHURN;
+    return plan_is_churn(worker->run->plan);
 }
 
 static uint32_t ramp(const struct worker *worker)
@@ -247,7 +262,7 @@ static void refuse_late(struct worker *worker, uint64_t now_ns)
 
         if ((client->state == CLIENT_CONNECTING ||
              client->state == CLIENT_ENTERING) &&
-            now_ns > client->came_ns + patience_ns(worker))
+            client_is_late(client, now_ns))
             client_gone(client, "it took too long");
     }
 }
@@ -283,6 +298,8 @@ static void stall(struct worker *worker, uint64_t now_ns)
 
 static bool all_heard(const struct worker *worker)
 {
+    if (worker->run->plan->workload == WORKLOAD_LISTEN)
+        return true;
     for (uint32_t i = 0; i < worker->voices_count; i++) {
         if (atomic_load(&worker->voices[i]->outstanding) > 0)
             return false;
@@ -312,12 +329,23 @@ static void show(struct worker *worker)
     pthread_mutex_unlock(&worker->lock);
 }
 
+static void come_later(struct worker *worker)
+{
+    while (worker->later) {
+        struct client *client = worker->later;
+
+        worker->later = client->away;
+        client_is_away(client);
+    }
+}
+
 static void tick(struct worker *worker, uint64_t now_ns)
 {
     if (now_ns < worker->tick_ns + TICK_NS)
         return;
     worker->tick_ns = now_ns;
     refuse_late(worker, now_ns);
+    come_later(worker);
     if (may_speak(worker) || worker->phase == PHASE_DRAINING)
         give_up_late(worker, now_ns);
     if (worker->run->plan->slow_share > 0)
@@ -360,8 +388,8 @@ static struct timespec wait_time(struct worker *worker, uint64_t now_ns)
     uint64_t ns;
 
     if (may_speak(worker) && has_schedule(worker) && !worker->is_held &&
-        worker->voices_count > 0 && due_ns(worker) < until_ns)
-        until_ns = due_ns(worker);
+        next_due_ns(worker) < until_ns)
+        until_ns = next_due_ns(worker);
     ns = until_ns > now_ns ? until_ns - now_ns : 0;
     return (struct timespec){.tv_nsec = (long)ns};
 }
@@ -375,13 +403,21 @@ static void on_woken(struct worker *worker)
     (void)got;
 }
 
-/* epoll_pwait2(2). EINTR: a signal was handled. */
+__attribute__((noreturn)) static void no_kernel(void)
+{
+    perror("ringchat-load: epoll_pwait2");
+    _exit(EX_OSERR);
+}
+
+/* epoll_pwait2(2). EINTR: a signal was handled; ENOSYS: before Linux 5.11. */
 static void wait_and_hear(struct worker *worker)
 {
     struct epoll_event events[EVENTS_MAX];
     struct timespec wait = wait_time(worker, clock_ns());
     int count = epoll_pwait2(worker->epoll_fd, events, EVENTS_MAX, &wait, NULL);
 
+    if (count < 0 && errno != EINTR)
+        no_kernel();
     for (int i = 0; i < count; i++) {
         struct client *client = events[i].data.ptr;
 

@@ -22,12 +22,13 @@ struct worker {
 
     /* this thread only */
     enum phase phase;
-    struct client *away; /* who may come */
-    uint32_t coming;     /* clients that are about to */
-    struct voice *ready; /* who may have something to say */
-    uint32_t due;        /* whose turn it is, where there is a schedule */
-    uint64_t due_number; /* and with which message */
-    bool is_held;        /* but it cannot speak now */
+    struct client *later; /* who may come at the next tick */
+    struct client *away;  /* who may come */
+    uint32_t coming;      /* clients that are about to */
+    struct voice *ready;  /* who may have something to say */
+    uint32_t due;         /* whose turn it is, where there is a schedule */
+    uint64_t due_number;  /* and with which message */
+    bool is_held;         /* but it cannot speak now */
     uint64_t tick_ns;
     uint64_t heard_ns; /* when bytes came last */
     bool has_drained;

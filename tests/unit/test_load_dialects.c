@@ -3,7 +3,7 @@
  * docs/protocol.md by lines written by hand and by the golden vectors; and the
  * buffer that it says things into.
  */
-#include "tests/load/dialect.h"
+#include "tests/load/parts.h"
 
 #include "tests/unit/support_load.h"
 #include "vectors.h"
@@ -72,7 +72,6 @@ static void test_text_conversation(void **state)
         "* welcome to ringchat, you are guest-1a2b, in lobby; /help lists "
         "commands\n"
         "[lobby] * alice joined\n"
-        "[lobby] alice: not ours\n"
         "* joined den (2 members)\n"
         "[den] bob: first\n"
         "* left lobby\n"
@@ -88,7 +87,6 @@ static void test_text_conversation(void **state)
         "r:0:welcome to ringchat, you are guest-1a2b, in lobby; /help lists "
         "commands\n"
         "o:0:lobby] * alice joined\n"
-        "o:0:lobby] alice: not ours\n"
         "r:0:joined den (2 members)\n"
         "m:0:first\n"
         "e:0:left lobby\n"
@@ -120,20 +118,48 @@ static void test_text_room_in_another_case(void **state)
 {
     static const char from_server[] =
         "* welcome\n* joined DEN (1 members)\n* left Lobby\n"
-        "[Den] alice: a\n[Den] alice: b\n[DEN] alice: c\n[denn] alice: d\n";
+        "[Den] alice: a\n[Den] alice: b\n[DEN] alice: c\n";
     const struct conversation conversation = {
         .dialect = &dialect_text,
         .room = "#dEn",
         .from_server = from_server,
         .from_server_length = sizeof(from_server) - 1,
         .heard = "r:0:welcome\nr:0:joined DEN (1 members)\ne:0:left Lobby\n"
-                 "m:0:a\nm:0:b\nm:0:c\no:0:denn] alice: d\n",
+                 "m:0:a\nm:0:b\nm:0:c\n",
         .said = "/join dEn\n/leave lobby\n",
         .said_length = strlen("/join dEn\n/leave lobby\n"),
     };
 
     (void)state;
     hold_cut_everywhere(&conversation);
+}
+
+/* What is said or missed in another room is told from what only happens there.
+ */
+static void test_text_elsewhere(void **state)
+{
+    static const struct {
+        const char *line;
+        enum item_kind kind;
+    } given[] = {
+        {"[den] al: a\n", ITEM_MESSAGE},
+        {"[lobby] al: a\n", ITEM_ELSEWHERE},
+        {"[denn] al: \n", ITEM_ELSEWHERE},
+        {"[de] * lagged: 17 messages missed\n", ITEM_ELSEWHERE},
+        {"[de] * lagged: x messages missed\n", ITEM_CORRUPT},
+        {"[de] * al joined\n", ITEM_OTHER},
+        {"(private) al: a\n", ITEM_OTHER},
+        {"[Den] al: a\n", ITEM_MESSAGE},
+    };
+    struct hearer hearer;
+
+    (void)state;
+    hearer_init(&hearer, &dialect_text, NULL, "den");
+    for (size_t i = 0; i < sizeof(given) / sizeof(*given); i++) {
+        hearer_feed(&hearer, given[i].line, strlen(given[i].line));
+        assert_int_equal(hearer.last.kind, given[i].kind);
+    }
+    hearer_release(&hearer);
 }
 
 /* Who is to be in the lobby is there with the welcome. */
@@ -252,7 +278,7 @@ static void test_text_says(void **state)
 /* Only what is new is looked at; and a line may be long. */
 static void test_text_long_line(void **state)
 {
-    const size_t length = 2 << 20;
+    const size_t length = LINE_EXTENT_MAX;
     const char head[] = "[lobby] al: ";
     char *line = malloc(length);
     struct hearer hearer;
@@ -264,9 +290,8 @@ static void test_text_long_line(void **state)
     for (size_t i = 0; i < strlen(head); i++)
         line[i] = head[i];
     assert_int_equal(
-        dialect_text.extent((unsigned char *)line, length, length - 1, &wanted),
-        0);
-    assert_int_equal(wanted, length + 1);
+        dialect_text.extent((unsigned char *)line, length - 1, 1, &wanted), 0);
+    assert_int_equal(wanted, length);
     line[length - 1] = '\n';
     assert_int_equal(
         dialect_text.extent((unsigned char *)line, length, length - 1, &wanted),
@@ -281,6 +306,32 @@ static void test_text_long_line(void **state)
     assert_int_equal(hearer.last.kind, ITEM_MESSAGE);
     assert_int_equal(hearer.last.length, length - sizeof(head));
     hearer_release(&hearer);
+    free(line);
+}
+
+/* A line that does not end is borne for so long. */
+static void test_endless_line(void **state)
+{
+    static const struct dialect *const dialects[] = {&dialect_text,
+                                                     &dialect_raw};
+    const size_t length = LINE_EXTENT_MAX + 1;
+    unsigned char *line = malloc(length);
+    size_t wanted = 0;
+
+    (void)state;
+    assert_non_null(line);
+    memset(line, 'x', length);
+    line[length - 1] = '\n';
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t end = length - 1; end <= length; end++) {
+            for (size_t looked = length - 3; looked < end; looked++)
+                assert_int_equal(
+                    dialects[i]->extent(line, end, looked, &wanted),
+                    EXTENT_INVALID);
+            assert_int_equal(dialects[i]->extent(line, end, 0, &wanted),
+                             EXTENT_INVALID);
+        }
+    }
     free(line);
 }
 
@@ -313,11 +364,13 @@ int main(void)
         cmocka_unit_test(test_out_formats),
         cmocka_unit_test(test_text_conversation),
         cmocka_unit_test(test_text_room_in_another_case),
+        cmocka_unit_test(test_text_elsewhere),
         cmocka_unit_test(test_text_vectors),
         cmocka_unit_test(test_text_corrupt),
         cmocka_unit_test(test_text_steps),
         cmocka_unit_test(test_text_says),
         cmocka_unit_test(test_text_long_line),
+        cmocka_unit_test(test_endless_line),
         cmocka_unit_test(test_raw_conversation),
     };
 

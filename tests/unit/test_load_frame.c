@@ -89,9 +89,9 @@ static void test_conversation(void **state)
     struct conversation conversation = {
         .dialect = &dialect_frame,
         .room = "den",
-        .heard = "r:0:\nr:0:\no:0:not ours\nP:72623859790382856:\n"
+        .heard = "r:0:\nr:0:\nP:72623859790382856:\n"
                  "r:0:joined Den (2 members)\nm:0:first\ne:0:left lobby\n"
-                 "o:0:\nm:0:\nl:17:\no:3:\n!:0:shutdown\no:0:bye\n",
+                 "o:0:\nm:0:\nl:17:\n!:0:shutdown\no:0:bye\n",
         .said = SAYS_ACK SAYS_JOIN "\0\3\0\x9"
                                    "\1" TIME SAYS_LEAVE,
         .said_length = sizeof(SAYS_ACK SAYS_JOIN "1234"
@@ -103,7 +103,6 @@ static void test_conversation(void **state)
     (void)state;
     frame(&stream, INIT, BYTES(INIT_BODY));
     frame(&stream, WELCOME, BYTES(WELCOME_BODY));
-    frame(&stream, MESSAGE, BYTES(FROM_ALICE "not ours"));
     frame(&stream, HEARTBEAT, BYTES("\0" TIME));
     frame(&stream, REPLY,
           BYTES("\0\0\0\2"
@@ -136,12 +135,6 @@ static void test_conversation(void **state)
                 "Den"
                 "\0"
                 "17"));
-    frame(&stream, NOTICE,
-          BYTES("\5"
-                "\5"
-                "lobby"
-                "\0"
-                "3"));
     frame(&stream, ERROR,
           BYTES("\0\x21"
                 "\0\0\0\0"
@@ -153,6 +146,48 @@ static void test_conversation(void **state)
     conversation.from_server_length = stream.end;
     hold_cut_everywhere(&conversation);
     out_release(&stream);
+}
+
+/* What is said or missed in another room is told from what only happens there.
+ */
+static void test_elsewhere(void **state)
+{
+    static const struct {
+        unsigned type;
+        const char *body;
+        size_t length;
+        enum item_kind kind;
+    } given[] = {
+        {MESSAGE, BYTES(SEQ TIME "\3den\5alice"), ITEM_MESSAGE},
+        {MESSAGE, BYTES(FROM_ALICE "not ours"), ITEM_ELSEWHERE},
+        {MESSAGE, BYTES("\0\0\0\0\0\0\0\0" TIME "\1@\5alice"), ITEM_OTHER},
+        {NOTICE,
+         BYTES("\5\3Den\0"
+               "17"),
+         ITEM_LAGGED},
+        {NOTICE,
+         BYTES("\5\5lobby\0"
+               "17"),
+         ITEM_ELSEWHERE},
+        {NOTICE,
+         BYTES("\5\5lobby\0"
+               "x"),
+         ITEM_CORRUPT},
+        {NOTICE, BYTES("\1\5lobby\3bob"), ITEM_OTHER},
+    };
+    struct hearer hearer;
+
+    (void)state;
+    hearer_init(&hearer, &dialect_frame, NULL, "den");
+    for (size_t i = 0; i < sizeof(given) / sizeof(*given); i++) {
+        struct out stream = {0};
+
+        frame(&stream, given[i].type, given[i].body, given[i].length);
+        hearer_feed(&hearer, stream.bytes, stream.end);
+        assert_int_equal(hearer.last.kind, given[i].kind);
+        out_release(&stream);
+    }
+    hearer_release(&hearer);
 }
 
 /* Who is to be in the lobby is there with the welcome. */
@@ -445,9 +480,13 @@ static void test_says(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conversation), cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_whole_bodies), cmocka_unit_test(test_corrupt),
-        cmocka_unit_test(test_lengths),      cmocka_unit_test(test_says),
+        cmocka_unit_test(test_conversation),
+        cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_whole_bodies),
+        cmocka_unit_test(test_corrupt),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,10 +70,11 @@ static void note(struct talk *talk, const char *what, const struct item *item)
 static void take(struct talk *talk, const struct item *item)
 {
     static const char *const names[] = {
-        [ITEM_MESSAGE] = "message", [ITEM_LAGGED] = "lagged",
-        [ITEM_READY] = "ready",     [ITEM_ENTERED] = "entered",
-        [ITEM_PING] = "ping",       [ITEM_ERROR] = "error",
-        [ITEM_CORRUPT] = "corrupt", [ITEM_OTHER] = "other",
+        [ITEM_MESSAGE] = "message",     [ITEM_LAGGED] = "lagged",
+        [ITEM_READY] = "ready",         [ITEM_ENTERED] = "entered",
+        [ITEM_PING] = "ping",           [ITEM_ERROR] = "error",
+        [ITEM_CORRUPT] = "corrupt",     [ITEM_OTHER] = "other",
+        [ITEM_ELSEWHERE] = "elsewhere",
     };
 
     note(talk, names[item->kind], item);

@@ -176,7 +176,7 @@ static void acknowledged(struct hearer *hearer)
 /* -- conversations -- */
 
 static const char heard_all[] =
-    "r:0:\nr:0:\no:0:not ours\nP:77:\nr:0:joined Den (2 members)\nm:0:first\n"
+    "r:0:\nr:0:\nP:77:\nr:0:joined Den (2 members)\nm:0:first\n"
     "e:0:left lobby\no:0:\nl:17:\nm:0:\n!:0:shutdown\no:0:bye\n";
 
 /* What the server says from its SESSION_INIT to the end. */
@@ -185,7 +185,6 @@ static const struct {
     const char *headers, *content;
 } told[] = {
     {WELCOME, WELCOME_HEADERS, ""},
-    {MESSAGE, SAID("lobby", "8"), "not ours"},
     {HEARTBEAT, TO_ME(3) "\"kind\":\"ping\",\"stamp\":77}", ""},
     {REPLY, TO_ME(5) "\"id\":2,\"more\":false}", "joined Den (2 members)"},
     {MESSAGE, SAID("Den", "1"), "first"},
@@ -597,17 +596,42 @@ static void test_headers_taken(void **state)
          TO_ME(10) "\"room\":\"@\",\"room_seq\":0,"
                    "\"nick\":\"a\",\"time\":1,\"content_type\":\"a/b\"}",
          "psst");
-    feed(&hearer, NOTICE,
-         TO_ME(11) "\"kind\":\"lagged\",\"room\":\"den\","
-                   "\"nick\":\"\"}",
-         "3");
     feed(&hearer, ACK, TO_ME(12) "\"id\":1,\"room_seq\":4}", "");
     feed(&hearer, FILE_OFFER, TO_ME(13) "\"transfer\":1}", "");
     feed(&hearer, DISCONNECT, TO_ME(14) "\"code\":30}", "timeout");
     feed(&hearer, DISCONNECT, TO_ME(15) "\"x\":1}", "");
-    assert_bytes(&hearer.heard,
-                 BYTES("m:0:deep\no:0:\no:0:psst\no:3:\no:0:\no:0:\n"
-                       "!:0:timeout\no:0:\n"));
+    assert_bytes(&hearer.heard, BYTES("m:0:deep\no:0:\no:0:psst\no:0:\no:0:\n"
+                                      "!:0:timeout\no:0:\n"));
+    hearer_release(&hearer);
+}
+
+/* What is said or missed in another room is told from what only happens there.
+ */
+static void test_elsewhere(void **state)
+{
+    static const struct {
+        unsigned type;
+        const char *headers, *content;
+        enum item_kind kind;
+    } given[] = {
+        {MESSAGE, SAID("Lobby", "8"), "ours", ITEM_MESSAGE},
+        {MESSAGE, SAID("den", "8"), "not ours", ITEM_ELSEWHERE},
+        {NOTICE, TO_ME(3) "\"kind\":\"lagged\",\"room\":\"den\",\"nick\":\"\"}",
+         "3", ITEM_ELSEWHERE},
+        {NOTICE, TO_ME(4) "\"kind\":\"lagged\",\"room\":\"den\",\"nick\":\"\"}",
+         "x", ITEM_CORRUPT},
+        {NOTICE,
+         "{\"room_seq\":1,\"kind\":\"left\",\"room\":\"den\",\"nick\":\"a\"}",
+         "", ITEM_OTHER},
+    };
+    struct hearer hearer;
+
+    (void)state;
+    welcomed(&hearer);
+    for (size_t i = 0; i < sizeof(given) / sizeof(*given); i++) {
+        feed(&hearer, given[i].type, given[i].headers, given[i].content);
+        assert_int_equal(hearer.last.kind, given[i].kind);
+    }
     hearer_release(&hearer);
 }
 
@@ -752,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_headers_refused),
         cmocka_unit_test(test_headers_taken),
+        cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_init_refused),
         cmocka_unit_test(test_clear_in_sealed_session),
         cmocka_unit_test(test_seals_refused),

@@ -24,11 +24,12 @@
  * SIGTERM or SIGINT end it: exit status 0. 64 (EX_USAGE): the options are
  * wrong; 71 (EX_OSERR): the kernel refuses what it takes.
  */
-#include "tests/load/message.h"
+#include "tests/load/raw/fail.h"
+#include "tests/load/raw/listen.h"
+#include "tests/load/raw/stream.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -42,7 +43,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -51,16 +51,8 @@
 
 #define EVENTS_MAX 256
 
-/* Over loopback (MTU 65536) this goes in one segment. A send of 64 KiB does
- * not: it goes in two, and the second, of a few bytes, costs as much. */
-#define SEGMENT_BYTES (63 * KIB)
 /* A longer one is not prepared; who says one to a relay is cut off. */
 #define LINE_BYTES_MAX (16 * MIB)
-/* See struct stream: as fits into a processor's cache, but so many lines that
- * clients who are sent different ones do not take turns in having one made. */
-#define RING_BYTES (1 * MIB)
-#define RING_PLACES_MIN 16
-
 enum mode { MODE_RELAY, MODE_ECHO, MODE_BLAST };
 
 struct plan {
@@ -86,22 +78,6 @@ struct client {
     struct client *next_gone;
 };
 
-/*
- * What is blasted: the last lines that were written, in a ring from which each
- * client is sent what it has not had. Messages that are MATTER_PERIOD apart
- * differ in their numbers only, so if the ring holds a multiple of that, a line
- * that takes the place of another is that line with another number. Who is not
- * where the ring is, new or far behind, makes it begin anew.
- */
-struct stream {
-    struct matter matter;
-    size_t size;         /* of a line */
-    size_t places;       /* for lines in the ring */
-    uint64_t begin, end; /* the lines that are in it */
-    size_t send_bytes;   /* at once */
-    char *lines;
-};
-
 struct server {
     struct plan plan;
     struct stream stream;
@@ -113,38 +89,6 @@ struct server {
     bool begun; /* blast */
     bool stopping;
 };
-
-/* ---- Failing ------------------------------------------------------------ */
-
-static _Noreturn void fail(const char *what)
-{
-    fprintf(stderr, "raw: %s: %s\n", what, strerrordesc_np(errno));
-    exit(EX_OSERR); /* NOLINT(concurrency-mt-unsafe): the only thread */
-}
-
-static void *reallocated(void *memory, size_t size)
-{
-    void *larger = realloc(memory, size);
-
-    if (!larger)
-        fail("memory");
-    return larger;
-}
-
-/* ---- Addresses ---------------------------------------------------------- */
-
-/* NULL: it is not such a URL. */
-static const char *after(const char *url, const char *scheme)
-{
-    size_t length = strlen(scheme);
-
-    return strncmp(url, scheme, length) == 0 ? url + length : NULL;
-}
-
-static const char *unix_path(const char *url)
-{
-    return after(url, "raw+unix://");
-}
 
 /* ---- Waiting ------------------------------------------------------------ */
 
@@ -388,94 +332,6 @@ static void echo(struct server *server, struct client *client)
 
 /* ---- Blast -------------------------------------------------------------- */
 
-#define NUMBER_OFFSET 7 /* of 8 digits: see message.h */
-
-static void line_write(const struct stream *stream, size_t place,
-                       uint32_t number)
-{
-    char *line = stream->lines + place * stream->size;
-
-    message_write(&stream->matter, 0, number, line);
-    line[stream->size - 1] = '\n';
-}
-
-/* Two digits at a time. */
-static char pairs[256][2];
-
-static void number_write(char *line, uint32_t number)
-{
-    char *to = line + NUMBER_OFFSET;
-
-    memcpy(to, pairs[number >> 24], 2);
-    memcpy(to + 2, pairs[number >> 16 & 0xff], 2);
-    memcpy(to + 4, pairs[number >> 8 & 0xff], 2);
-    memcpy(to + 6, pairs[number & 0xff], 2);
-}
-
-static void pairs_prepare(void)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < 256; i++) {
-        pairs[i][0] = digits[i / 16];
-        pairs[i][1] = digits[i % 16];
-    }
-}
-
-/* A Unix socket has no segments. */
-static void stream_prepare(struct stream *stream, const struct plan *plan)
-{
-    pairs_prepare();
-    matter_init(&stream->matter, plan->size - 1, plan->seed);
-    stream->size = plan->size;
-    stream->places = RING_BYTES / plan->size;
-    if (stream->places > MATTER_PERIOD)
-        stream->places -= stream->places % MATTER_PERIOD;
-    if (stream->places < RING_PLACES_MIN)
-        stream->places = RING_PLACES_MIN;
-    stream->send_bytes = unix_path(plan->url) ? RING_BYTES : SEGMENT_BYTES;
-    stream->lines = reallocated(NULL, stream->places * plan->size);
-    for (size_t i = 0; i < stream->places; i++)
-        line_write(stream, i, (uint32_t)i);
-    stream->end = stream->places;
-}
-
-/* Lines behind those that are there, before the ring's own end; they take the
- * places of the first. */
-static void stream_write(struct stream *stream, size_t count)
-{
-    size_t place = stream->end % stream->places;
-    uint32_t number = (uint32_t)stream->end;
-
-    stream->end += count;
-    if (stream->end - stream->begin > stream->places)
-        stream->begin = stream->end - stream->places;
-    for (; count > 0; count--, place++, number++) {
-        if (stream->places % MATTER_PERIOD == 0)
-            number_write(stream->lines + place * stream->size, number);
-        else
-            line_write(stream, place, number);
-    }
-}
-
-/* Sees to it that lines from `first` on are there, as many as are sent at once
- * and stand in one piece, but no more than `count`: returns how many. */
-static size_t stream_reach(struct stream *stream, uint64_t first,
-                           uint64_t count)
-{
-    size_t together = stream->places - first % stream->places;
-
-    if (together > stream->send_bytes / stream->size + 2)
-        together = stream->send_bytes / stream->size + 2;
-    if (together > count)
-        together = (size_t)count;
-    if (first < stream->begin || first > stream->end)
-        stream->begin = stream->end = first;
-    if (stream->end < first + together)
-        stream_write(stream, (size_t)(first + together - stream->end));
-    return together;
-}
-
 /* shutdown(2): the peer sees the end when it has read all; it fails only if the
  * peer has gone, which we will be told. When it has closed too, that is a
  * hang-up, and the only event that is left. */
@@ -568,109 +424,6 @@ static void serve(struct server *server)
     }
 }
 
-/* ---- Listening ---------------------------------------------------------- */
-
-/* bind(2): EADDRINUSE if another is there, or its socket file; EACCES if the
- * place is not ours. */
-static int listen_on(int family, const struct sockaddr *address,
-                     socklen_t length)
-{
-    int on = 1;
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        fail("socket");
-    /* What is left of the connections of a run before keeps nobody out. */
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, address, length) < 0)
-        fail("bind");
-    if (listen(fd, SOMAXCONN) < 0)
-        fail("listen");
-    return fd;
-}
-
-static int listen_unix(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        errno = ENAMETOOLONG;
-        fail(path);
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    return listen_on(AF_UNIX, (const struct sockaddr *)&address,
-                     sizeof(address));
-}
-
-/* HOST:PORT or [HOST]:PORT, cut in two; returns the port, or NULL. */
-static char *split(char *host_port, char **host)
-{
-    char *colon = strrchr(host_port, ':');
-    size_t length;
-
-    if (!colon || colon[1] == '\0')
-        return NULL;
-    *colon = '\0';
-    length = strlen(host_port);
-    *host = host_port;
-    if (length > 1 && host_port[0] == '[' && host_port[length - 1] == ']') {
-        host_port[length - 1] = '\0';
-        (*host)++;
-    }
-    return colon + 1;
-}
-
-static _Noreturn void bad_url(const char *url, const char *why)
-{
-    fprintf(stderr, "raw: cannot listen on %s: %s\n", url, why);
-    exit(EX_USAGE); /* NOLINT(concurrency-mt-unsafe): the only thread */
-}
-
-static int listen_tcp(const char *url)
-{
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-                                   .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found;
-    const char *rest = after(url, "raw://");
-    char copy[NI_MAXHOST + NI_MAXSERV], *host, *port;
-    int error, fd;
-
-    if (!rest || strlen(rest) >= sizeof(copy))
-        bad_url(url, "not raw://HOST:PORT or raw+unix://PATH");
-    memcpy(copy, rest, strlen(rest) + 1);
-    port = split(copy, &host);
-    if (!port)
-        bad_url(url, "no port");
-    error = getaddrinfo(*host ? host : NULL, port, &hints, &found);
-    if (error != 0)
-        bad_url(url, gai_strerror(error));
-    fd = listen_on(found->ai_family, found->ai_addr, found->ai_addrlen);
-    freeaddrinfo(found);
-    return fd;
-}
-
-/* getsockname(2): the port that the kernel has chosen; it cannot fail. */
-static void say_listening(const struct server *server)
-{
-    struct sockaddr_storage address = {0};
-    struct sockaddr *any = (struct sockaddr *)&address;
-    socklen_t length = sizeof(address);
-    char host[NI_MAXHOST], port[NI_MAXSERV];
-
-    if (unix_path(server->plan.url)) {
-        fprintf(stderr, "listening %s\n", server->plan.url);
-        return;
-    }
-    getsockname(server->listener_fd, any, &length);
-    if (getnameinfo(any, length, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        fail("getnameinfo");
-    fprintf(stderr,
-            any->sa_family == AF_INET6 ? "listening raw://[%s]:%s\n"
-                                       : "listening raw://%s:%s\n",
-            host, port);
-}
-
 /* ---- Starting ----------------------------------------------------------- */
 
 /* Both signals reach us as bytes only. */
@@ -711,13 +464,10 @@ static void raise_limit(void)
 
 static void server_open(struct server *server)
 {
-    const char *path = unix_path(server->plan.url);
-
     server->signal_fd = signals_open();
     server->epoll_fd = epoll_open();
     server->writable_fd = epoll_open();
-    server->listener_fd =
-        path ? listen_unix(path) : listen_tcp(server->plan.url);
+    server->listener_fd = listen_at(server->plan.url);
     watch(server->epoll_fd, EPOLL_CTL_ADD, server->signal_fd, EPOLLIN, NULL);
     watch(server->writable_fd, EPOLL_CTL_ADD, server->signal_fd, EPOLLIN, NULL);
     watch(server->epoll_fd, EPOLL_CTL_ADD, server->listener_fd, EPOLLIN,
@@ -732,7 +482,7 @@ static void server_close(struct server *server)
         client_close(server, server->clients[server->count - 1]);
     free_gone(server);
     free(server->clients);
-    free(server->stream.lines);
+    stream_release(&server->stream);
     close(server->listener_fd);
     close(server->writable_fd);
     close(server->epoll_fd);
@@ -830,9 +580,10 @@ int main(int argc, char **argv)
     server.plan = plan_read(argc, argv);
     raise_limit();
     if (server.plan.mode == MODE_BLAST)
-        stream_prepare(&server.stream, &server.plan);
+        stream_prepare(&server.stream, server.plan.size, server.plan.seed,
+                       unix_path(server.plan.url) ? RING_BYTES : SEGMENT_BYTES);
     server_open(&server);
-    say_listening(&server);
+    listening_say(server.listener_fd, server.plan.url);
     serve(&server);
     server_close(&server);
     return EX_OK;
