@@ -65,8 +65,9 @@ static void skipped(struct client *client, struct gap gap)
     }
 }
 
-static void heard(struct client *client, struct record *record,
-                  uint32_t speaker, uint64_t now_ns)
+/* Delivered, and how long that took. */
+static void deliver(struct client *client, const struct record *record,
+                    uint64_t now_ns)
 {
     struct counts *counts = counts_of(client);
 
@@ -78,8 +79,6 @@ static void heard(struct client *client, struct record *record,
                       now_ns > record->due_ns ? now_ns - record->due_ns : 0);
     else
         counts->untimed++;
-    if (record && is_waited_for(client))
-        done_with(client, record, speaker);
 }
 
 /* Its own is what a visitor waits for. */
@@ -94,18 +93,19 @@ static void leave_if_own(struct client *client, uint32_t speaker)
 static bool hear_message(struct client *client, uint32_t speaker,
                          uint32_t number, uint64_t now_ns)
 {
-    struct counts *counts = counts_of(client);
-    struct audience *audience = client->audience;
+    struct record *record = audience_record(client->audience, speaker, number);
     enum hearing hearing = tally_hear(&client->tally, speaker, number);
 
     if (hearing == HEARD_AHEAD)
         skipped(client, client->tally.latest);
-    counts->late += hearing == HEARD_LATE;
-    counts->delivered += hearing == HEARD_LATE;
-    counts->twice += hearing == HEARD_TWICE;
+    counts_of(client)->late += hearing == HEARD_LATE;
+    counts_of(client)->twice += hearing == HEARD_TWICE;
+    if (hearing != HEARD_TWICE)
+        deliver(client, record, now_ns);
     if (hearing == HEARD_LATE || hearing == HEARD_TWICE)
-        return false;
-    heard(client, audience_record(audience, speaker, number), speaker, now_ns);
+        return false; /* nobody waits for it any more */
+    if (record && is_waited_for(client))
+        done_with(client, record, speaker);
     leave_if_own(client, speaker);
     return true;
 }

@@ -98,7 +98,7 @@ static inline enum hearing ear_hear(struct ear *ear, uint32_t speaker,
     ear->counts.delivered += hearing != HEARD_TWICE;
     ear->counts.twice += hearing == HEARD_TWICE;
     ear->counts.late += hearing == HEARD_LATE;
-    ear->timed += hearing == HEARD_NEXT || hearing == HEARD_AHEAD;
+    ear->timed += hearing != HEARD_TWICE;
     return hearing;
 }
 
