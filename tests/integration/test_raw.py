@@ -1,4 +1,4 @@
-"""tests/load/raw.c: the least that a kernel allows passes on all that it is
+"""tests/load/raw/raw.c: the least that a kernel allows passes on all that it is
 given, whole and in order, and blasts what tests/load/message.h says.
 
 None of it has a stage: `raw` is a program of its own.

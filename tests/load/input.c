@@ -24,7 +24,7 @@ static int read_file(const char *file, unsigned char **bytes, size_t *length)
     int error;
 
     if (!stream)
-        return complain(file, strerror(errno));
+        return complain(file, strerrordesc_np(errno));
     *bytes = allocate(allocated, 1);
     *length = 0;
     while (!feof(stream) && !ferror(stream)) {
@@ -40,7 +40,7 @@ static int read_file(const char *file, unsigned char **bytes, size_t *length)
     if (error == 0)
         return 0;
     free(*bytes);
-    return complain(file, strerror(error));
+    return complain(file, strerrordesc_np(error));
 }
 
 int key_read(struct plan *plan)
@@ -107,7 +107,7 @@ static bool is_text(const char *text, size_t length)
 }
 
 static int read_line(struct matter *matter, struct line *lines, char *begin,
-                     char *end)
+                     const char *end)
 {
     size_t length = (size_t)(end - begin);
 

@@ -40,18 +40,28 @@ static void make_rooms(struct run *run)
         snprintf(run->rooms[i].name, ROOM_NAME_BYTES, "load-%08x-%u", tag, i);
 }
 
+static void make_voices_of(struct run *run, struct room *room,
+                           struct voice *voices)
+{
+    const struct plan *plan = run->plan;
+
+    for (uint32_t i = 0; i < plan->speakers; i++) {
+        voices[i].room = room;
+        voice_init(&voices[i], plan_places(plan));
+        if (plan->workload == WORKLOAD_LISTEN) /* without our hearing of it */
+            atomic_store(&voices[i].said, UINT32_MAX);
+    }
+}
+
 static void make_voices(struct run *run)
 {
     const struct plan *plan = run->plan;
 
     run->voices_count = plan->rooms * plan->speakers;
     run->voices = allocate(run->voices_count, sizeof(*run->voices));
-    for (uint32_t i = 0; i < run->voices_count; i++) {
-        run->voices[i].room = &run->rooms[i / plan->speakers];
-        voice_init(&run->voices[i], plan_places(plan));
-        if (plan->workload == WORKLOAD_LISTEN) /* without our hearing of it */
-            atomic_store(&run->voices[i].said, UINT32_MAX);
-    }
+    for (uint32_t i = 0; i < plan->rooms; i++)
+        make_voices_of(run, &run->rooms[i],
+                       &run->voices[(size_t)i * plan->speakers]);
 }
 
 /* A client's room, its place in it, its target, its thread. */
@@ -423,7 +433,7 @@ static void run_threads(struct run *run, struct results *results)
         if (error != 0) {
             fprintf(stderr, "ringchat-load: a thread: %s\n",
                     strerrordesc_np(error));
-            exit(EX_OSERR);
+            _exit(EX_OSERR);
         }
     }
     conduct(run, results);
@@ -470,7 +480,7 @@ int main(int argc, char **argv)
     static struct plan plan; /* with its matter it is large */
     static struct results results;
     struct run run = {.plan = &plan};
-    struct usage usage;
+    struct usage usage = {0};
     int status = plan_read(&plan, argc, argv);
 
     if (status != 0)

@@ -200,7 +200,7 @@ static int read_preset(struct plan *plan, const char *name)
 
 static int read_pid(struct plan *plan, const char *text)
 {
-    uint32_t pid;
+    uint32_t pid = 0;
     int error = read_count("server-pid", text, 1 << 22, &pid);
 
     if (error == 0)
@@ -463,6 +463,7 @@ int plan_read(struct plan *plan, int argc, char **argv)
         .stall_s = 1,
         .seed = 1,
     };
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread yet */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         error = read_option(plan, &asked, option);
         if (error != 0)
