@@ -8,6 +8,7 @@
 #include "tests/load/run.h"
 #include "tests/load/worker.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,13 +73,17 @@ struct seat {
 /* Rooms stay together on a thread, unless there are fewer than threads. */
 static struct seat seat_of(const struct plan *plan, uint32_t number)
 {
-    uint32_t room = number % plan->rooms, index = number / plan->rooms;
-    uint32_t target = (index + room) % plan->targets_count;
-    uint32_t worker = plan->rooms >= plan->threads
-                          ? room % plan->threads
-                          : index / plan->targets_count % plan->threads;
+    struct seat seat;
 
-    return (struct seat){room, index, target, worker};
+    assert(plan->rooms > 0 && plan->targets_count > 0 && plan->threads > 0);
+    seat.room = number % plan->rooms;
+    seat.index = number / plan->rooms;
+    seat.target = (seat.index + seat.room) % plan->targets_count;
+    seat.worker = plan->rooms >= plan->threads
+                      ? seat.room
+                      : seat.index / plan->targets_count;
+    seat.worker %= plan->threads;
+    return seat;
 }
 
 static struct audience *audience_of(struct run *run, const struct seat *seat)
