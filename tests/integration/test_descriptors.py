@@ -65,6 +65,15 @@ def make_room(server, clients):
     limit_descriptors(server, FEW)
 
 
+def expect_let_in(waiting, stage):
+    """Those who have waited. In stage 4 only the last at each listener is
+    sure: an accept that was ordered when the limit was another may let one in
+    before there is anything for a spare descriptor, and then that one is
+    refused."""
+    for client in waiting[-len(DIALECTS[stage]):] if stage == 4 else waiting:
+        client.expect_welcome()
+
+
 def is_silent(client):
     return not select.select([client.socket], [], [], 0)[0]
 
@@ -83,8 +92,7 @@ def test_nobody_can_be_let_in(start, stage):
     assert alice.ask("/echo still here") == "still here"
     assert all(is_silent(client) for client in waiting[-len(DIALECTS[stage]):])
     make_room(server, others)
-    for client in waiting:
-        client.expect_welcome()
+    expect_let_in(waiting, stage)
 
 
 @pytest.mark.unfaulted  # it knows which accept has a descriptor in hand
@@ -102,8 +110,7 @@ def test_spare_descriptor_comes_back(start, stage):
         "the spare descriptors have been given up",
     )
     make_room(server, others)
-    for client in waiting:
-        client.expect_welcome()
+    expect_let_in(waiting, stage)
     crowd = [server.open(dialect="text") for _ in range(CROWD)]
     refused = [client for client in crowd if is_full(client)]
     assert CROWD - FEW < len(refused) < CROWD

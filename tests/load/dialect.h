@@ -28,7 +28,8 @@ enum item_kind {
     ITEM_ENTERED,   /* the last of them: in the room */
     ITEM_PING,      /* to be answered */
     ITEM_ERROR,     /* `text` says which */
-    ITEM_CORRUPT,   /* it cannot be what the protocol says; `text` says why */
+    ITEM_CORRUPT,   /* it cannot be what the protocol says: `text`, a string
+                       literal, says why */
     ITEM_OTHER,     /* of no concern: presence, topics, acknowledgements */
     ITEM_ELSEWHERE, /* said, or missed, in a room that is not ours */
 };

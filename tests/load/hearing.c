@@ -205,8 +205,6 @@ static void follow_carried(struct client *client)
                   follower->entry);
 }
 
-/* It is in the transcript already: what of it the client has gone by was not
- * said to it, or it hears the room in another order than others. */
 /* Entries that it goes by, as many as the server has owned up to, are missing:
  * nobody has to wait until later ones say so. */
 static void miss(struct client *client, uint64_t from, uint64_t to)
@@ -221,6 +219,8 @@ static void miss(struct client *client, uint64_t from, uint64_t to)
     }
 }
 
+/* It is in the transcript already: what of it the client has gone by was not
+ * said to it, or it hears the room in another order than others. */
 static void find_place(struct client *client, uint64_t entry)
 {
     struct follower *follower = &client->follower;
@@ -288,12 +288,12 @@ static void place_message(struct client *client, uint32_t speaker,
 /* ---- Reading ------------------------------------------------------------ */
 
 /* It cannot be said which message it should have been. */
-static void hear_corrupt(struct client *client, const char *why, size_t length)
+static void hear_corrupt(struct client *client, const char *why)
 {
     counts_of(client)->corrupted++;
     client->tally.unnamed++;
-    worker_complain(client->worker, "client %u: corrupt: %.*s", client->number,
-                    (int)length, why);
+    worker_complain(client->worker, "client %u: corrupt: %s", client->number,
+                    why);
 }
 
 static uint32_t first_voice(const struct client *client)
@@ -321,7 +321,7 @@ static void on_wrong_message(struct client *client, uint32_t speaker,
     struct record *record;
 
     if (client->tally.due[speaker] != number) {
-        hear_corrupt(client, "not what was said", 17);
+        hear_corrupt(client, "not what was said");
         return;
     }
     counts_of(client)->corrupted++;
@@ -341,14 +341,14 @@ static void judge_message(struct client *client, const struct item *item,
     uint32_t speaker;
 
     if (!names_a_message(client, item, &name)) {
-        hear_corrupt(client, "no message of ours", 18);
+        hear_corrupt(client, "no message of ours");
         return;
     }
     speaker = name.speaker - first_voice(client);
     if (!message_is_right(&plan->matter, name, item->text, item->length))
         on_wrong_message(client, speaker, name.number);
     else if (is_own(client, speaker) && !client->audience->hears_itself)
-        hear_corrupt(client, "its own words", 13);
+        hear_corrupt(client, "its own words");
     else if (hear_message(client, speaker, name.number, now_ns))
         place_message(client, speaker, name.number, bytes, length);
 }
@@ -361,7 +361,7 @@ static void on_message(struct client *client, const struct item *item,
     if (is_follower(client))
         judge_message(client, item, bytes, length, now_ns);
     else if (!plan_is_churn(client->worker->run->plan))
-        hear_corrupt(client, "said before it was in the room", 30);
+        hear_corrupt(client, "said before it was in the room");
 }
 
 /* Only who is about to enter enters. */
@@ -370,7 +370,7 @@ static void on_entering(struct client *client, enum item_kind kind)
     struct speaker *speaker = &client->speaker;
 
     if (client->state != CLIENT_ENTERING) {
-        hear_corrupt(client, "it has been let in before", 25);
+        hear_corrupt(client, "it has been let in before");
     } else if (kind == ITEM_ENTERED) {
         client_entered(client);
     } else {
@@ -408,7 +408,7 @@ static void on_item(struct client *client, const unsigned char *bytes,
         break;
     case ITEM_ELSEWHERE:
         if (is_follower(client))
-            hear_corrupt(client, "said in another room", 20);
+            hear_corrupt(client, "said in another room");
         break;
     case ITEM_PING:
         dialect->answer(speaker, &item, &client->out);
@@ -419,7 +419,7 @@ static void on_item(struct client *client, const unsigned char *bytes,
                         client->number, (int)item.length, item.text);
         break;
     case ITEM_CORRUPT:
-        hear_corrupt(client, (const char *)item.text, item.length);
+        hear_corrupt(client, (const char *)item.text);
         break;
     case ITEM_OTHER:
         break;
@@ -485,7 +485,7 @@ void client_hear(struct client *client, const unsigned char *bytes,
         if (count == 0)
             count = read_item(client, bytes, length, now_ns);
         if (count == EXTENT_INVALID) {
-            hear_corrupt(client, "no item begins like that", 24);
+            hear_corrupt(client, "no item begins like that");
             client_gone(client, "what it hears makes no sense");
             return;
         }
