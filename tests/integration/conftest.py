@@ -196,14 +196,18 @@ def run(program):
     return run_program
 
 
-@pytest.fixture
-def url(family, folder):
+def url_at(scheme, family, folder):
     """What to listen on: a free port or a path of the test's own."""
     return {
-        "tcp4": "text://127.0.0.1:0",
-        "tcp6": "text://[::1]:0",
-        "unix": f"text+unix://{folder}/socket",
+        "tcp4": f"{scheme}://127.0.0.1:0",
+        "tcp6": f"{scheme}://[::1]:0",
+        "unix": f"{scheme}+unix://{folder}/socket",
     }[family]
+
+
+@pytest.fixture
+def url(family, folder):
+    return url_at("text", family, folder)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 import proc
 from client import connect_socket
-from conftest import REPOSITORY
+from conftest import REPOSITORY, url_at
 from timing import WAIT, Expired, together, until
 
 MIB = 1024 * 1024
@@ -72,11 +72,7 @@ def program(pytestconfig):
 
 @pytest.fixture
 def url(family, folder):
-    return {
-        "tcp4": "raw://127.0.0.1:0",
-        "tcp6": "raw://[::1]:0",
-        "unix": f"raw+unix://{folder}/socket",
-    }[family]
+    return url_at("raw", family, folder)
 
 
 @pytest.fixture

@@ -126,18 +126,6 @@ static uint64_t middle(const struct audience *audience)
     return entry;
 }
 
-static void grow(struct audience *audience, size_t bytes)
-{
-    size_t allocated = audience->bytes_allocated;
-
-    if (allocated == 0)
-        allocated = TRANSCRIPT_MIN;
-    while (allocated < bytes)
-        allocated *= 2;
-    audience->bytes = reallocate(audience->bytes, allocated, 1);
-    audience->bytes_allocated = allocated;
-}
-
 static void make_room(struct audience *audience, size_t length)
 {
     size_t kept = audience->end - audience->begin;
@@ -146,8 +134,8 @@ static void make_room(struct audience *audience, size_t length)
         forget(audience, middle(audience));
         kept = audience->end - audience->begin;
     }
-    if (kept + length > audience->bytes_allocated)
-        grow(audience, kept + length);
+    audience->bytes = grow(audience->bytes, &audience->bytes_allocated,
+                           kept + length, TRANSCRIPT_MIN);
 }
 
 static void make_room_for_entry(struct audience *audience)
@@ -254,16 +242,8 @@ void follower_carry(struct follower *follower, const unsigned char *bytes,
 {
     size_t needed = follower->carry_length + length;
 
-    if (needed > follower->carry_allocated) {
-        size_t allocated = follower->carry_allocated;
-
-        if (allocated == 0)
-            allocated = CARRY_MIN;
-        while (allocated < needed)
-            allocated *= 2;
-        follower->carry = reallocate(follower->carry, allocated, 1);
-        follower->carry_allocated = allocated;
-    }
+    follower->carry =
+        grow(follower->carry, &follower->carry_allocated, needed, CARRY_MIN);
     memcpy(follower->carry + follower->carry_length, bytes, length);
     follower->carry_length = needed;
 }

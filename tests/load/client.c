@@ -143,8 +143,7 @@ static void refused(struct client *client, const char *why)
 
 bool client_is_late(const struct client *client, uint64_t now_ns)
 {
-    return now_ns >
-           client->came_ns + (uint64_t)(plan_of(client)->patience_s * S_NS);
+    return now_ns > client->came_ns + plan_patience_ns(plan_of(client));
 }
 
 /* connect(2). EINPROGRESS: epoll tells. EAGAIN: a Unix socket's backlog is

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#define FILE_BYTES_MIN ((size_t)64 * 1024)
+
 static int complain(const char *file, const char *what)
 {
     fprintf(stderr, "ringchat-load: %s: %s\n", file, what);
@@ -20,20 +22,17 @@ static int complain(const char *file, const char *what)
 static int read_file(const char *file, unsigned char **bytes, size_t *length)
 {
     FILE *stream = fopen(file, "re");
-    size_t allocated = 64 * 1024;
+    size_t allocated = 0;
     int error;
 
     if (!stream)
         return complain(file, strerrordesc_np(errno));
-    *bytes = allocate(allocated, 1);
+    *bytes = NULL;
     *length = 0;
-    while (!feof(stream) && !ferror(stream)) {
-        if (allocated - *length < 2) {
-            allocated *= 2;
-            *bytes = reallocate(*bytes, allocated, 1);
-        }
+    do {
+        *bytes = grow(*bytes, &allocated, *length + 2, FILE_BYTES_MIN);
         *length += fread(*bytes + *length, 1, allocated - *length - 1, stream);
-    }
+    } while (!feof(stream) && !ferror(stream));
     error = ferror(stream) ? errno : 0;
     fclose(stream);
     (*bytes)[*length] = '\0';

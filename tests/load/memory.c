@@ -30,3 +30,15 @@ void *reallocate(void *memory, size_t count, size_t size)
         no_memory();
     return memory;
 }
+
+void *grow(void *bytes, size_t *allocated, size_t needed, size_t least)
+{
+    size_t count = *allocated ? *allocated : least;
+
+    if (bytes && needed <= *allocated)
+        return bytes;
+    while (count < needed)
+        count *= 2;
+    *allocated = count;
+    return reallocate(bytes, count, 1);
+}

@@ -11,6 +11,10 @@
 void *allocate(size_t count, size_t size);
 void *reallocate(void *, size_t count, size_t size);
 
+/* Bytes of which `needed` are to fit: `*allocated`, 0 with NULL, is doubled,
+ * from `least` on, until they do. */
+void *grow(void *bytes, size_t *allocated, size_t needed, size_t least);
+
 __attribute__((noreturn)) void no_memory(void);
 
 #endif

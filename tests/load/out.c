@@ -16,16 +16,6 @@
 
 #define OUT_BYTES_MIN 256
 
-static void grow(struct out *out, size_t needed)
-{
-    size_t allocated = out->allocated ? out->allocated : OUT_BYTES_MIN;
-
-    while (allocated < needed)
-        allocated *= 2;
-    out->bytes = reallocate(out->bytes, allocated, 1);
-    out->allocated = allocated;
-}
-
 unsigned char *out_reserve(struct out *out, size_t length)
 {
     size_t waiting = out_length(out);
@@ -38,7 +28,8 @@ unsigned char *out_reserve(struct out *out, size_t length)
         out->end = waiting;
     }
     if (!out->bytes || out->allocated - out->end < length)
-        grow(out, out->end + length);
+        out->bytes =
+            grow(out->bytes, &out->allocated, out->end + length, OUT_BYTES_MIN);
     return out->bytes + out->end;
 }
 

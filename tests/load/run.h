@@ -32,6 +32,9 @@
 #include <time.h>
 
 #define LOAD_VERSION "0.1.0"
+#define MS_NS UINT64_C(1000000)
+#define S_NS 1e9
+
 #define TARGETS_MAX 16
 #define THREADS_MAX 64
 #define ROOM_NAME_BYTES 32 /* with the zero behind it */
@@ -90,6 +93,11 @@ struct plan {
  * on standard error has said why. -1: --help or --version has been answered. */
 int plan_read(struct plan *, int argc, char **argv);
 void plan_release(struct plan *);
+
+static inline uint64_t plan_patience_ns(const struct plan *plan)
+{
+    return (uint64_t)(plan->patience_s * S_NS);
+}
 
 /* Whether clients come, say something, and go. */
 static inline bool plan_is_churn(const struct plan *plan)
@@ -163,8 +171,5 @@ static inline uint64_t clock_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
-
-#define MS_NS UINT64_C(1000000)
-#define S_NS 1e9
 
 #endif

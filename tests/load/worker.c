@@ -250,11 +250,6 @@ static void come(struct worker *worker)
 
 /* ---- What takes too long ------------------------------------------------ */
 
-static uint64_t patience_ns(const struct worker *worker)
-{
-    return (uint64_t)(worker->run->plan->patience_s * S_NS);
-}
-
 static void refuse_late(struct worker *worker, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < worker->clients_count; i++) {
@@ -269,13 +264,14 @@ static void refuse_late(struct worker *worker, uint64_t now_ns)
 
 static void give_up_late(struct worker *worker, uint64_t now_ns)
 {
+    uint64_t patience_ns = plan_patience_ns(worker->run->plan);
+
+    if (now_ns < patience_ns)
+        return;
     for (uint32_t i = 0; i < worker->voices_count; i++) {
         struct voice *voice = worker->voices[i];
-        uint32_t count;
+        uint32_t count = voice_give_up(voice, now_ns - patience_ns);
 
-        if (now_ns < patience_ns(worker))
-            return;
-        count = voice_give_up(voice, now_ns - patience_ns(worker));
         worker->counts.overdue += count;
         if (count > 0)
             make_ready(worker, voice);

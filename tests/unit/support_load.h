@@ -71,7 +71,7 @@ static inline void hearer_read(struct hearer *hearer, size_t length)
 
     memset(item, 0xee, sizeof(*item));
     speaker->dialect->read(speaker, bytes, length, item);
-    out_format(&hearer->heard, "%c:%llu:", "mlreP!xo"[item->kind],
+    out_format(&hearer->heard, "%c:%llu:", "mlreP!xoh"[item->kind],
                (unsigned long long)item -> number);
     out_append(&hearer->heard, item->text, item->length);
     out_append(&hearer->heard, "\n", 1);

@@ -200,15 +200,29 @@ static const struct {
     {DISCONNECT, TO_ME(9) "\"code\":0,\"unknown\":[[[1]]]}", "bye"},
 };
 
+/* What the server says, and what should be said to it. */
+static void converse(const struct terms *terms, struct out *stream,
+                     struct out *said)
+{
+    const struct conversation conversation = {
+        .dialect = &dialect_secure,
+        .terms = terms,
+        .room = "den",
+        .from_server = stream->bytes,
+        .from_server_length = stream->end,
+        .heard = heard_all,
+        .said = said->bytes,
+        .said_length = said->end,
+    };
+
+    hold_cut_everywhere(&conversation);
+    out_release(stream);
+    out_release(said);
+}
+
 static void test_conversation(void **state)
 {
     struct out stream = {0}, said = {0};
-    struct conversation conversation = {
-        .dialect = &dialect_secure,
-        .terms = &clear,
-        .room = "den",
-        .heard = heard_all,
-    };
 
     (void)state;
     build(&stream, INIT, INIT_HEADERS, "", 0);
@@ -220,24 +234,12 @@ static void test_conversation(void **state)
     build(&said, HEARTBEAT, FROM_ME(3) ",\"kind\":\"pong\",\"stamp\":77}", "",
           0);
     build(&said, COMMAND, FROM_ME(4) ",\"id\":3}", BYTES("leave lobby"));
-    conversation.from_server = stream.bytes;
-    conversation.from_server_length = stream.end;
-    conversation.said = said.bytes;
-    conversation.said_length = said.end;
-    hold_cut_everywhere(&conversation);
-    out_release(&stream);
-    out_release(&said);
+    converse(&clear, &stream, &said);
 }
 
 static void test_sealed_conversation(void **state)
 {
     struct out stream = {0}, said = {0};
-    struct conversation conversation = {
-        .dialect = &dialect_secure,
-        .terms = &sealed,
-        .room = "den",
-        .heard = heard_all,
-    };
 
     (void)state;
     skip_without_aes();
@@ -252,13 +254,7 @@ static void test_sealed_conversation(void **state)
          vector_client_key, 3, "", 0);
     seal(&said, COMMAND, FROM_ME(4) ",\"id\":3}", vector_client_key, 4,
          BYTES("leave lobby"));
-    conversation.from_server = stream.bytes;
-    conversation.from_server_length = stream.end;
-    conversation.said = said.bytes;
-    conversation.said_length = said.end;
-    hold_cut_everywhere(&conversation);
-    out_release(&stream);
-    out_release(&said);
+    converse(&sealed, &stream, &said);
 }
 
 /* -- vectors -- */
