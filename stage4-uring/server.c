@@ -341,11 +341,29 @@ static void watch_writable(struct server *server, int fd, bool blocked)
 }
 
 /*
- * IORING_OP_SENDMSG. MSG_DONTWAIT: what does not fit the socket's buffer now is
- * not waited for. So it is over, and the room's log free of it, as soon as
- * io_uring_enter(2) has submitted it. MSG_NOSIGNAL: a peer that has gone is an
- * error, no SIGPIPE.
+ * IORING_OP_SEND of what lies in one piece, as nearly all does: the kernel need
+ * not copy a message and its vectors first. Else IORING_OP_SENDMSG.
+ * MSG_DONTWAIT: what does not fit the socket's buffer now is not waited for. So
+ * it is over, and the room's log free of it, as soon as io_uring_enter(2) has
+ * submitted it. MSG_NOSIGNAL: a peer that has gone is an error, no SIGPIPE.
  */
+static void prepare_send(struct io_uring_sqe *sqe, int fd, struct send *send,
+                         size_t count)
+{
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    const struct iovec *first = &send->vectors[0];
+
+    if (count == 1) {
+        io_uring_prep_send(sqe, fd, first->iov_base, first->iov_len, flags);
+        return;
+    }
+    send->message = (struct msghdr){
+        .msg_iov = send->vectors,
+        .msg_iovlen = count,
+    };
+    io_uring_prep_sendmsg(sqe, fd, &send->message, (unsigned)flags);
+}
+
 static void send_span(struct server *server, int fd, struct send *send,
                       size_t count)
 {
@@ -353,11 +371,7 @@ static void send_span(struct server *server, int fd, struct send *send,
 
     if (!sqe)
         return;
-    send->message = (struct msghdr){
-        .msg_iov = send->vectors,
-        .msg_iovlen = count,
-    };
-    io_uring_prep_sendmsg(sqe, fd, &send->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    prepare_send(sqe, fd, send, count);
     io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_SEND, fd));
     connection_at(server, fd)->sending = true;
     server->send_count++;

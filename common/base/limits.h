@@ -37,11 +37,14 @@
 #define LEAVING_MAX 16
 #define MEMBERSHIPS_MAX (ROOMS_PER_SESSION_MAX + LEAVING_MAX)
 
-/* What one call of session_receive may bring, and so what an inbox may hold. */
-#define RECEIVE_BYTES_MAX (64 * KIB)
+/* What one call of session_receive may bring, and so what an inbox may hold: a
+ * little less than a span, so that long messages that came together, and what
+ * is put around them, go on in one. */
+#define RECEIVE_BYTES_MAX (60 * KIB)
 
-/* What one turn sends to one session. */
-#define SPAN_BYTES_MAX (64 * KIB)
+/* What is sent to one session at a time: what a segment of TCP holds over
+ * loopback, where the MTU is 64 KiB. One byte more would make it two. */
+#define SPAN_BYTES_MAX (63 * KIB)
 
 /* A session with more unread replies than this is not read from. */
 #define REPLIES_UNREAD_MAX (64 * KIB)

@@ -146,7 +146,7 @@ static void part_init(struct part *part, const struct msghdr *whole,
     }
 }
 
-static void shorten(struct io_uring_sqe *sqe, struct part *part)
+static void shorten_message(struct io_uring_sqe *sqe, struct part *part)
 {
     const struct msghdr *whole = (const struct msghdr *)(uintptr_t)sqe->addr;
     size_t bytes = message_bytes(whole);
@@ -155,6 +155,14 @@ static void shorten(struct io_uring_sqe *sqe, struct part *part)
         return;
     part_init(part, whole, fault_magnitude(bytes - 1));
     sqe->addr = (uintptr_t)&part->message;
+}
+
+static void shorten(struct io_uring_sqe *sqe, struct part *part)
+{
+    if (sqe->opcode == IORING_OP_SENDMSG)
+        shorten_message(sqe, part);
+    else if (sqe->len > 1)
+        sqe->len = (unsigned)fault_magnitude(sqe->len - 1);
 }
 
 static void change_send(struct io_uring_sqe *sqe, struct part *part)
@@ -187,6 +195,7 @@ static void change(struct io_uring_sqe *sqe, struct part *part)
         break;
     case IORING_OP_ASYNC_CANCEL:
         break; /* fails by itself if what it is about is over: see FAULT_LATE */
+    case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
         change_send(sqe, part);
         break;

@@ -463,7 +463,7 @@ def test_each_gets_its_own(start, stage, kinds, measured):
 
 # --- the end of the stream, together with all that is before it
 
-# More than is read at once (64 KiB), less than a Unix socket holds unread.
+# More than is read at once (60 KiB), less than a Unix socket holds unread.
 MUCH = [f"{n} " + "y" * 1000 for n in range(80)]
 
 
