@@ -41,8 +41,6 @@
 #define BUFFER_BYTES 64
 #endif
 
-_Static_assert(BUFFER_BYTES <= RECEIVE_BYTES_MAX, "session_receive takes it");
-
 struct ring {
     struct io_uring uring;
     /* What turned up in this turn. */
