@@ -20,6 +20,10 @@ CLIENTS  ?=
 DIALECT  ?=
 SECONDS  ?= 20
 SEEDS    ?=
+QUICK    ?=
+PEERS    ?=
+ONLY     ?=
+SERVERS  ?=
 SEED     ?=
 JOBS     ?=
 ifeq ($(origin CC),default)
@@ -42,7 +46,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace test faults sim sim-faults sim-test coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace compare test faults sim sim-faults sim-test coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -235,7 +239,8 @@ PACKAGES_vectors := python3 python3-cryptography
 
 PACKAGES_run  := $(COMPILER_$(COMPILER)) $(PACKAGES_build)
 PACKAGES_test := $(PACKAGES_run) $(PACKAGES_vectors) libcmocka-dev \
-    netcat-openbsd python3-pytest python3-pytest-timeout python3-pytest-xdist strace
+    netcat-openbsd python3-pytest python3-pytest-timeout python3-pytest-xdist strace \
+    chromium chromium-driver gnuplot-nox python3-selenium
 PACKAGES_sim  := $(PACKAGES_run)
 PACKAGES_sim-faults := gcc $(PACKAGES_build) $(PACKAGES_vectors) patch
 PACKAGES_sim-test := $(PACKAGES_sim-faults)
@@ -245,6 +250,9 @@ PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_faults := $(PACKAGES_test)
 PACKAGES_idle := $(PACKAGES_test)
 PACKAGES_trace := $(PACKAGES_test)
+# Without linux-perf, strace counts system calls.
+PACKAGES_compare := $(PACKAGES_run) python3 gnuplot-nox linux-perf openssl strace \
+    $(if $(PEERS),redis-server nats-server ngircd inspircd)
 PACKAGES_man  := scdoc
 PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
     clang-format clang-tidy cppcheck groff-base $(PACKAGES_man)
@@ -325,6 +333,16 @@ diff: ## what changed from one stage to the next (FROM=1, TO=2, SIDE=1: side by 
 	$(if $(DIFF_TO),,$(error there is no stage $(TO)))
 	$(if $(DIFF_FROM),,$(error there is no stage $(or $(FROM),before $(DIFF_TO))))
 	@SIDE=$(SIDE) tests/demo/diff $(DIFF_FROM) $(DIFF_TO)
+
+# Servers and workloads are named in tests/compare.
+.PHONY: compare
+compare: deps ## all stages under the same loads: build/compare/report.html (QUICK=1, PEERS=1: redis and others too, ONLY=echo, SERVERS=stage4,raw-echo)
+	@$(MAKE) all
+	@$(PYTHON) tests/compare/compare.py --build $(OUT) $(COMPARED) \
+	    --command '$(strip make compare $(foreach v,QUICK PEERS ONLY SERVERS,$(if $($v),$v=$($v))))' $(ARGS)
+
+COMPARED = $(if $(QUICK),--quick) $(if $(PEERS),--peers) \
+    $(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--servers $(SERVERS))
 
 .PHONY: bench-log
 bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken from it
