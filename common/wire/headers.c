@@ -1,17 +1,22 @@
 /*
- * jansson, held to the contract: it neither limits depth to what we allow (and
+ * Headers as programs write them are read by plain.c: for texts this short
+ * jansson takes longer than all that is signed and checked. It reads all
+ * others, held to the contract: it neither limits depth to what we allow (and
  * takes stack for each level) nor takes numbers that do not fit a C type,
- * though in a header that nobody reads any value is allowed. So a copy of the
- * text is looked through before it. And its memory is ours, and always enough:
- * jansson is not safe without.
+ * though in a header that nobody reads any value is allowed. So the text is
+ * looked through before it. And its memory is ours, and always enough: jansson
+ * is not safe without.
  */
 #include "common/wire/headers.h"
+
+#include "common/wire/plain.h"
 
 #include <assert.h>
 #include <jansson.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Longer digits may overflow 64 bits, and no header has a use for them. */
 #define INTEGER_BYTES_MAX 18
@@ -42,8 +47,11 @@
 #define COST_MAX 80
 
 struct headers {
-    json_t *root; /* in `memory`; NULL: nothing parsed */
+    bool is_plain;
+    struct plain plain; /* of `text`, if it is */
+    json_t *root;       /* in `memory`, if not; NULL: nothing parsed */
     size_t used;
+    char text[HEADERS_BYTES_MAX]; /* what was parsed last: a copy */
     alignas(max_align_t) unsigned char memory[HEADERS_MEMORY_BYTES];
 };
 
@@ -84,6 +92,7 @@ struct headers *headers_create(void)
 
     if (!headers)
         return NULL;
+    headers->is_plain = false;
     headers->root = NULL;
     headers->used = 0;
     return headers;
@@ -217,29 +226,67 @@ static bool tame(char *json, size_t length)
 
 /* ---- Parsing ------------------------------------------------------------ */
 
-bool headers_parse(struct headers *headers, struct slice json)
+bool headers_parse_by_jansson(struct headers *headers, struct slice json)
 {
-    char tamed[HEADERS_BYTES_MAX];
+    char *text = headers->text;
 
-    assert(json.length <= sizeof(tamed));
+    assert(json.length <= sizeof(headers->text));
+    headers->is_plain = false;
     headers->root = NULL;
     headers->used = 0;
-    memcpy(tamed, json.bytes, json.length);
-    if (!tame(tamed, json.length))
+    memcpy(text, json.bytes, json.length);
+    if (!tame(text, json.length))
         return false;
     parsing = headers;
-    headers->root = json_loadb(tamed, json.length,
+    headers->root = json_loadb(text, json.length,
                                JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     parsing = NULL;
     return json_is_object(headers->root);
 }
 
+bool headers_parse(struct headers *headers, struct slice json)
+{
+    struct slice copy = {headers->text, json.length};
+
+    assert(json.length <= sizeof(headers->text));
+    memcpy(headers->text, json.bytes, json.length);
+    headers->used = 0;
+    headers->is_plain = plain_read(&headers->plain, copy);
+    return headers->is_plain || headers_parse_by_jansson(headers, json);
+}
+
 /* ---- Reading ------------------------------------------------------------ */
 
-enum field headers_string(const struct headers *headers, const char *name,
-                          struct slice *value)
+static enum field plain_string(const struct plain *plain, const char *name,
+                               struct slice *value)
 {
-    const json_t *field = json_object_get(headers->root, name);
+    const struct plain_field *field = plain_find(plain, slice_of(name));
+
+    if (!field)
+        return FIELD_ABSENT;
+    if (!field->string.bytes)
+        return FIELD_WRONG;
+    *value = field->string;
+    return FIELD_THERE;
+}
+
+static enum field plain_number(const struct plain *plain, const char *name,
+                               uint64_t *value)
+{
+    const struct plain_field *field = plain_find(plain, slice_of(name));
+
+    if (!field)
+        return FIELD_ABSENT;
+    if (field->string.bytes || field->number > HEADER_NUMBER_MAX)
+        return FIELD_WRONG;
+    *value = field->number;
+    return FIELD_THERE;
+}
+
+static enum field json_string_field(const json_t *root, const char *name,
+                                    struct slice *value)
+{
+    const json_t *field = json_object_get(root, name);
 
     if (!field)
         return FIELD_ABSENT;
@@ -250,10 +297,10 @@ enum field headers_string(const struct headers *headers, const char *name,
     return FIELD_THERE;
 }
 
-enum field headers_number(const struct headers *headers, const char *name,
-                          uint64_t *value)
+static enum field json_number_field(const json_t *root, const char *name,
+                                    uint64_t *value)
 {
-    const json_t *field = json_object_get(headers->root, name);
+    const json_t *field = json_object_get(root, name);
 
     if (!field)
         return FIELD_ABSENT;
@@ -262,4 +309,18 @@ enum field headers_number(const struct headers *headers, const char *name,
         return FIELD_WRONG;
     *value = (uint64_t)json_integer_value(field);
     return FIELD_THERE;
+}
+
+enum field headers_string(const struct headers *headers, const char *name,
+                          struct slice *value)
+{
+    return headers->is_plain ? plain_string(&headers->plain, name, value)
+                             : json_string_field(headers->root, name, value);
+}
+
+enum field headers_number(const struct headers *headers, const char *name,
+                          uint64_t *value)
+{
+    return headers->is_plain ? plain_number(&headers->plain, name, value)
+                             : json_number_field(headers->root, name, value);
 }

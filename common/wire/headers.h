@@ -39,7 +39,11 @@ void headers_destroy(struct headers *);
  * What was parsed before is gone. */
 bool headers_parse(struct headers *, struct slice json);
 
-/* The memory that the last parse took, in bytes. */
+/* The same, but all of it by jansson, whatever the form. For what is not plain,
+ * and for tests: both ways must come to the same. */
+bool headers_parse_by_jansson(struct headers *, struct slice json);
+
+/* The memory that jansson took for the last parse, in bytes. */
 size_t headers_bytes(const struct headers *);
 
 /* What a field is. */

@@ -7,6 +7,7 @@
  *   secure.c    secure messages from a peer: every check, in its order
  *   signed.c    secure messages to a peer
  *   headers.c   JSON headers from a peer
+ *   plain.c     JSON headers in the form in which programs write them
  *   keys.c      HMAC, key derivation, sealing and opening
  *   message.c   messages whose head says how long they are: put together
  *   pieces.c    the text of an event, as the slices that make it up

@@ -10,9 +10,11 @@
 #include "common/base/limits.h"
 #include "common/wire/headers.h"
 #include "common/wire/keys.h"
+#include "common/wire/plain.h"
 #include "common/wire/secure.h"
 #include "vectors.h"
 
+#include <assert.h>
 #include <libdeflate.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -48,6 +50,35 @@ static bool read_iv(struct slice json, uint8_t iv[IV_BYTES])
                              &length, NULL,
                              sodium_base64_VARIANT_ORIGINAL) == 0 &&
            length == IV_BYTES;
+}
+
+/* Headers that are read without jansson are what it takes them for. */
+static void check_plain_field(const struct plain_field *field)
+{
+    char name[HEADERS_BYTES_MAX + 1];
+    struct slice string;
+    uint64_t number = 0;
+
+    *(char *)mempcpy(name, field->name.bytes, field->name.length) = '\0';
+    if (field->string.bytes) {
+        assert(headers_string(fuzz_headers(), name, &string) == FIELD_THERE);
+        assert(slice_equals(string, field->string));
+        return;
+    }
+    assert(headers_number(fuzz_headers(), name, &number) ==
+           (field->number > HEADER_NUMBER_MAX ? FIELD_WRONG : FIELD_THERE));
+    assert(field->number > HEADER_NUMBER_MAX || number == field->number);
+}
+
+static void check_plain(struct slice json)
+{
+    struct plain plain;
+
+    if (json.length > HEADERS_BYTES_MAX || !plain_read(&plain, json))
+        return;
+    assert(headers_parse_by_jansson(fuzz_headers(), json));
+    for (unsigned i = 0; i < plain.count; i++)
+        check_plain_field(&plain.fields[i]);
 }
 
 /* Where the headers have an iv, all but the last bytes of the content are
@@ -95,6 +126,7 @@ static size_t sign(unsigned char *head, size_t left)
     length = take_length(head + SECURE_CONTENT_LENGTH_AT, left);
     content = headers + headers_length;
     store_u16(mempcpy(head, SECURE_MAGIC, SECURE_MAGIC_BYTES), 1);
+    check_plain((struct slice){(const char *)headers, headers_length});
     seal((struct slice){(const char *)headers, headers_length}, content,
          length);
     if (broken && length > 0)
