@@ -27,59 +27,65 @@ _Static_assert(sodium_base64_ENCODED_LEN(IV_BYTES,
 
 /* ---- Headers ------------------------------------------------------------ */
 
-/* A field's name, after what separates it from the one before. */
-static void put_name(struct builder *headers, const char *name)
-{
-    build_string(headers, headers->length == 0 ? "{\"" : ",\"");
-    build_string(headers, name);
-    build_string(headers, "\":");
-}
+/* A field's name. What stands before the first one becomes the brace. */
+#define FIELD(name) SLICE(",\"" name "\":")
 
-static void put_number(struct builder *headers, const char *name,
+static void put_number(struct builder *headers, struct slice field,
                        uint64_t number)
 {
-    put_name(headers, name);
+    build_slice(headers, field);
     build_number(headers, number);
 }
 
-static void put_string(struct builder *headers, const char *name,
+static void put_string(struct builder *headers, struct slice field,
                        struct slice value)
 {
-    put_name(headers, name);
-    build_string(headers, "\"");
+    build_slice(headers, field);
+    build_slice(headers, SLICE("\""));
     build_slice(headers, value);
-    build_string(headers, "\"");
+    build_slice(headers, SLICE("\""));
 }
 
-/* Printable ASCII, which may have a quotation mark or a backslash in it. */
+static bool is_escaped(char c)
+{
+    return c == '"' || c == '\\';
+}
+
+/* Printable ASCII, which may have a quotation mark or a backslash in it: from
+ * one of these to the next it stands as it is. */
 static void put_content_type(struct builder *headers, struct slice type)
 {
-    put_name(headers, "content_type");
-    build_string(headers, "\"");
+    size_t from = 0;
+
+    build_slice(headers, FIELD("content_type"));
+    build_slice(headers, SLICE("\""));
     for (size_t i = 0; i < type.length; i++) {
-        if (type.bytes[i] == '"' || type.bytes[i] == '\\')
-            build_string(headers, "\\");
-        build_slice(headers, (struct slice){type.bytes + i, 1});
+        if (!is_escaped(type.bytes[i]))
+            continue;
+        build_slice(headers, (struct slice){type.bytes + from, i - from});
+        build_slice(headers, SLICE("\\"));
+        from = i;
     }
-    build_string(headers, "\"");
+    build_slice(headers, (struct slice){type.bytes + from, type.length - from});
+    build_slice(headers, SLICE("\""));
 }
 
-static void put_uuid(struct builder *headers, const char *name,
+static void put_uuid(struct builder *headers, struct slice field,
                      const uint8_t uuid[UUID_BYTES])
 {
     char text[UUID_TEXT_BYTES];
 
     uuid_text(uuid, text);
-    put_string(headers, name, (struct slice){text, sizeof(text)});
+    put_string(headers, field, (struct slice){text, sizeof(text)});
 }
 
 static void put_message(struct builder *headers, struct slice room,
                         uint64_t seq, const struct event *event)
 {
-    put_string(headers, "room", room);
-    put_number(headers, "room_seq", seq);
-    put_string(headers, "nick", event->nick);
-    put_number(headers, "time", event->time_us);
+    put_string(headers, FIELD("room"), room);
+    put_number(headers, FIELD("room_seq"), seq);
+    put_string(headers, FIELD("nick"), event->nick);
+    put_number(headers, FIELD("time"), event->time_us);
     put_content_type(headers, event_content_type(event));
 }
 
@@ -89,29 +95,30 @@ static void put_notice(struct builder *headers, const struct event *event)
         NULL, "joined", "left", "nick", "topic", "lagged",
     };
 
-    put_string(headers, "kind", slice_of(kinds[event_notice_kind(event)]));
-    put_string(headers, "room", event->room);
-    put_string(headers, "nick", event->nick);
+    put_string(headers, FIELD("kind"),
+               slice_of(kinds[event_notice_kind(event)]));
+    put_string(headers, FIELD("room"), event->room);
+    put_string(headers, FIELD("nick"), event->nick);
 }
 
 static void put_session_init(struct builder *headers, const struct wire *wire)
 {
-    put_uuid(headers, "boot", wire->config.boot);
-    put_number(headers, "heartbeat", wire->config.heartbeat_s);
-    put_number(headers, "max_content", wire->config.message_bytes_max);
+    put_uuid(headers, FIELD("boot"), wire->config.boot);
+    put_number(headers, FIELD("heartbeat"), wire->config.heartbeat_s);
+    put_number(headers, FIELD("max_content"), wire->config.message_bytes_max);
 }
 
 static void put_heartbeat(struct builder *headers, const char *kind,
                           uint64_t stamp)
 {
-    put_string(headers, "kind", slice_of(kind));
-    put_number(headers, "stamp", stamp);
+    put_string(headers, FIELD("kind"), slice_of(kind));
+    put_number(headers, FIELD("stamp"), stamp);
 }
 
 static void put_id(struct builder *headers, const struct event *event)
 {
     if (event->id != 0)
-        put_number(headers, "id", event->id);
+        put_number(headers, FIELD("id"), event->id);
 }
 
 static void put_fields(struct builder *headers, const struct wire *wire,
@@ -128,7 +135,7 @@ static void put_fields(struct builder *headers, const struct wire *wire,
     case EVENT_LEFT:
     case EVENT_NICK:
     case EVENT_TOPIC:
-        put_number(headers, "room_seq", event->seq);
+        put_number(headers, FIELD("room_seq"), event->seq);
         put_notice(headers, event);
         break;
     case EVENT_LAGGED:
@@ -138,17 +145,17 @@ static void put_fields(struct builder *headers, const struct wire *wire,
     case EVENT_ECHO:
     case EVENT_TOPIC_REPLY:
         put_id(headers, event);
-        put_name(headers, "more");
-        build_string(headers, event->more ? "true" : "false");
+        build_slice(headers, FIELD("more"));
+        build_slice(headers, event->more ? SLICE("true") : SLICE("false"));
         break;
     case EVENT_ERROR:
-        put_number(headers, "code", event->code);
-        put_string(headers, "name", slice_of(error_name(event->code)));
+        put_number(headers, FIELD("code"), event->code);
+        put_string(headers, FIELD("name"), slice_of(error_name(event->code)));
         put_id(headers, event);
         break;
     case EVENT_WELCOME:
-        put_string(headers, "nick", event->nick);
-        put_string(headers, "room", event->room);
+        put_string(headers, FIELD("nick"), event->nick);
+        put_string(headers, FIELD("room"), event->room);
         break;
     case EVENT_SESSION_INIT:
         put_session_init(headers, wire);
@@ -160,22 +167,22 @@ static void put_fields(struct builder *headers, const struct wire *wire,
         put_heartbeat(headers, "pong", event->number);
         break;
     case EVENT_ACK:
-        put_number(headers, "id", event->id);
-        put_number(headers, "room_seq", event->seq);
+        put_number(headers, FIELD("id"), event->id);
+        put_number(headers, FIELD("room_seq"), event->seq);
         break;
     case EVENT_DISCONNECT:
-        put_number(headers, "code", 0);
+        put_number(headers, FIELD("code"), 0);
         break;
     }
 }
 
-/* All but the closing brace, which what seals a message comes before. */
+/* All but the braces: what seals a message comes before the closing one. */
 static void build_headers(struct builder *headers, const struct wire *wire,
                           const struct wire_peer *to, const struct event *event)
 {
     if (to) {
-        put_uuid(headers, "session", to->uuid);
-        put_number(headers, "seq", to->seq_out + 1);
+        put_uuid(headers, FIELD("session"), to->uuid);
+        put_number(headers, FIELD("seq"), to->seq_out + 1);
     }
     put_fields(headers, wire, event);
 }
@@ -186,13 +193,14 @@ static void put_seal(struct builder *headers, const uint8_t iv[IV_BYTES])
 
     sodium_bin2base64(text, sizeof(text), iv, IV_BYTES,
                       sodium_base64_VARIANT_ORIGINAL);
-    put_string(headers, "enc", SLICE("A256GCM"));
-    put_string(headers, "iv", (struct slice){text, IV_TEXT_BYTES});
+    put_string(headers, FIELD("enc"), SLICE("A256GCM"));
+    put_string(headers, FIELD("iv"), (struct slice){text, IV_TEXT_BYTES});
 }
 
 static struct slice finish_headers(struct builder *headers)
 {
-    build_string(headers, "}");
+    build_slice(headers, SLICE("}"));
+    headers->bytes[0] = '{';
     assert(headers->length < sizeof(headers->bytes)); /* none was cut */
     return builder_slice(headers);
 }
