@@ -17,6 +17,8 @@
 #include <libdeflate.h>
 #include <sodium.h>
 
+_Static_assert(MAC_BYTES == crypto_verify_32_BYTES, "it compares an HMAC");
+
 /* A whole message, and what is known of it so far. */
 struct letter {
     const unsigned char *head;
@@ -97,8 +99,9 @@ static enum error_code check_mac(struct wire *wire, const struct letter *letter)
                    letter->headers.bytes,
                    letter->headers.length + letter->content.length, mac))
         return ERROR_INTERNAL;
-    /* sodium_memcmp takes the same time wherever they differ. */
-    if (sodium_memcmp(mac, letter->head + SECURE_MAC_AT, MAC_BYTES) != 0)
+    /* It takes the same time wherever they differ, and less of it than
+     * sodium_memcmp, for it knows the length. */
+    if (crypto_verify_32(mac, letter->head + SECURE_MAC_AT) != 0)
         return ERROR_BAD_HMAC;
     return ERROR_NONE;
 }
