@@ -18,11 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import calls
 import pictures
 import plan
 import report
 import servers
+import syscalls
 from figures import Report
 from markdown import markdown
 from measure import Rounds, Setting
@@ -99,7 +99,7 @@ def count_all(how, trials, method, progress):
     counted, failed = [], []
     for trial in trials:
         try:
-            entry = calls.count(how, trial, method)
+            entry = syscalls.count(how, trial, method)
             counted.append(entry)
             progress.counted(trial, f"{entry['per_delivery']:.4f} for each")
         except Trouble as trouble:
@@ -111,7 +111,7 @@ def count_all(how, trials, method, progress):
 def compare(options, how):
     """Returns the report."""
     drawn = plan.draw(options)
-    method, reasons = calls.choose_method(how.out / "calls.txt")
+    method, reasons = syscalls.choose_method(how.out / "calls.txt")
     if method is None:
         drawn.counted = []
     runs, seconds = plan.total(how, drawn)

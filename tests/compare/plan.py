@@ -5,9 +5,9 @@ workloads, where system calls are counted; and how long that will take.
 import argparse
 from dataclasses import dataclass
 
-import calls
 import measure
 import servers
+import syscalls
 from measure import Trial
 from workloads import POINTS, WORKLOADS, asks, why_not
 
@@ -104,7 +104,7 @@ def run_seconds(setting, trial):
 
 def calls_seconds(setting, trial):
     """Two lives of a server, one of them silent; a traced one ends slowly."""
-    spoken = calls.spoken_seconds(setting) + calls.SILENT_SECONDS
+    spoken = syscalls.spoken_seconds(setting) + syscalls.SILENT_SECONDS
     return 2 * beside_seconds(trial) + spoken + 0.3
 
 

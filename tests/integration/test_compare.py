@@ -16,11 +16,11 @@ from timing import WAIT, until
 
 sys.path.append(str(REPOSITORY / "tests/compare"))
 
-import calls  # noqa: E402
 import goals  # noqa: E402
 import measure  # noqa: E402
 import plan  # noqa: E402
 import servers  # noqa: E402
+import syscalls  # noqa: E402
 import workloads  # noqa: E402
 from servers import PEERS, Candidate, Server, Trouble  # noqa: E402
 
@@ -250,31 +250,31 @@ def test_goal_of_publishing():
 
 
 def test_perf_counts(monkeypatch):
-    monkeypatch.setattr(calls, "call_numbers", lambda: {"sendmsg": 46})
+    monkeypatch.setattr(syscalls, "call_numbers", lambda: {"sendmsg": 46})
     text = (
         "# started on\n\n100,,raw_syscalls:sys_enter,1,100.00,,\n"
         "60,,raw_syscalls:sys_enter,1,100.00,,\n"
     )
-    assert calls.perf_counts(text) == {"sendmsg": 60, "others": 40}
-    command = calls.perf_command("file")
-    assert command[-4:-1] == [calls.ALL, "--filter", "id==46"]
+    assert syscalls.perf_counts(text) == {"sendmsg": 60, "others": 40}
+    command = syscalls.perf_command("file")
+    assert command[-4:-1] == [syscalls.ALL, "--filter", "id==46"]
 
 
 def test_numbers_of_calls():
     """Some are the same on all processors that Linux knows."""
-    numbers = calls.call_numbers()
+    numbers = syscalls.call_numbers()
     assert (numbers["io_uring_enter"], numbers["epoll_pwait2"]) == (426, 441)
 
 
 def test_perf_that_counts_nothing():
     with pytest.raises(Trouble, match="counted nothing"):
-        calls.perf_counts("<not supported>,,raw_syscalls:sys_enter,0,0,,\n")
+        syscalls.perf_counts("<not supported>,,raw_syscalls:sys_enter,0,0,,\n")
 
 
 def test_without_perf_it_is_strace(monkeypatch, folder):
     found = {"perf": None, "strace": "/usr/bin/strace"}
-    monkeypatch.setattr(calls.shutil, "which", found.get)
-    method, reasons = calls.choose_method(folder / "calls.txt")
+    monkeypatch.setattr(syscalls.shutil, "which", found.get)
+    method, reasons = syscalls.choose_method(folder / "calls.txt")
     assert method == "strace"
     assert reasons == ["perf stat: perf is not installed"]
 
@@ -287,7 +287,7 @@ def test_strace_counts():
         " 40.00    0.000400           1       400           sendmsg\n"
         "100.00    0.001000           1      1000        20 total\n"
     )
-    assert calls.strace_counts(text) == {"recvmsg": 600, "sendmsg": 400}
+    assert syscalls.strace_counts(text) == {"recvmsg": 600, "sendmsg": 400}
 
 
 # --- servers and loads that fail
@@ -398,9 +398,11 @@ def test_folder_that_cannot_be_written(command):
 
 def test_interrupted_run_leaves_nothing(command, folder):
     """Not even the key; what is started names it, in this test's folder."""
+    # Who is started in the background, as these tests may be, ignores SIGINT.
     process = subprocess.Popen(
-        command("--only", "fanout-secure", "--servers", "stage4",
-                "--duration", "60"),
+        ["env", "--default-signal=INT",
+         *command("--only", "fanout-secure", "--servers", "stage4",
+                  "--duration", "60")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TMPDIR": str(folder)},
     )
