@@ -32,7 +32,7 @@
 #define ORDERS_MAX 2048
 #define COMPLETIONS_MAX 8192
 #define BUFFERS 128
-#define BUFFER_BYTES RECEIVE_BYTES_MAX
+#define BUFFER_BYTES 32768
 #else
 #define SENDS_MAX 4
 #define ORDERS_MAX 8
@@ -40,6 +40,8 @@
 #define BUFFERS 4
 #define BUFFER_BYTES 64
 #endif
+
+_Static_assert(BUFFER_BYTES <= RECEIVE_BYTES_MAX, "session_receive takes it");
 
 struct ring {
     struct io_uring uring;
