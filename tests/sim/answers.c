@@ -99,13 +99,13 @@ static void leave_perhaps(struct life *life, const struct op *op)
     }
 }
 
-static void join_perhaps(struct life *life, unsigned room, stamp_t begun)
+static void join_perhaps(struct life *life, unsigned room, stamp_t begun,
+                         stamp_t done)
 {
     struct stay *stay = stay_begin(life->state->index, room, begun, NEVER);
 
     stay->time.out_begun = begun;
-    if (life->place_count <= ROOMS_MAX)
-        place_add(life, stay);
+    stay->time.out_done = done;
 }
 
 static void rename_perhaps(struct life *life, const struct op *op)
@@ -121,7 +121,7 @@ static void rename_perhaps(struct life *life, const struct op *op)
         ->time.out_done = world.stamp;
 }
 
-void answers_give_up(struct life *life)
+void answers_give_up(struct life *life, stamp_t done)
 {
     for (uint32_t i = life->answered; i < life->handed; i++) {
         const struct op *op = life->ops[i];
@@ -132,9 +132,9 @@ void answers_give_up(struct life *life)
         if (op->say == SAY_LEAVE)
             leave_perhaps(life, op);
         if (op->say == SAY_JOIN)
-            join_perhaps(life, op->room, fact->begun);
+            join_perhaps(life, op->room, fact->begun, done);
         if (op->say == SAY_HELLO)
-            join_perhaps(life, 0, fact->begun);
+            join_perhaps(life, 0, fact->begun, done);
         if (op->say == SAY_HELLO || op->say == SAY_NICK)
             rename_perhaps(life, op);
         if (op->say == SAY_TO_ROOM && fact->room == ROOM_UNKNOWN)

@@ -243,7 +243,7 @@ static void life_cut(struct life *life, enum over over, enum error_code error,
                      stamp_t begun)
 {
     never_welcomed(life);
-    answers_give_up(life);
+    answers_give_up(life, world.stamp);
     life_over(life, over, error, begun, world.stamp);
 }
 
@@ -292,7 +292,7 @@ static void shutdown_heard(struct life *life)
         promise_broken("last words", "peer %u is told `shutdown`",
                        life->state->index);
     answers_settle(life, model.stopped);
-    answers_give_up(life);
+    answers_give_up(life, model.stopped);
     life_over(life, OVER_ERROR, ERROR_SHUTDOWN, model.stopped, model.stopped);
 }
 

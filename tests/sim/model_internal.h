@@ -289,8 +289,8 @@ void answer_heard(struct life *, const struct heard *);
 /* No further answer will come for what was done before that. */
 void answers_settle(struct life *, stamp_t before);
 
-/* Nor for anything: what is open stays so. */
-void answers_give_up(struct life *);
+/* Nor for anything: what is open stays so. The session is over by then. */
+void answers_give_up(struct life *, stamp_t done);
 
 /* ---- rooms.c ---- */
 
