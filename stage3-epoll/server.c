@@ -455,11 +455,6 @@ static void on_writable(struct server *server, const struct epoll_event *event)
 
 /* ---- Turns -------------------------------------------------------------- */
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* When something has to be done, whether or not anything happens. */
 static uint64_t deadline(struct server *server)
 {

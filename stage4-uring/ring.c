@@ -20,24 +20,51 @@
 
 /* ---- Buffers ------------------------------------------------------------ */
 
-#define POOL_BYTES (BUFFERS * sizeof(struct io_uring_buf))
-#define BUFFERS_BYTES ((size_t)BUFFERS * BUFFER_BYTES)
-#define ALL_BYTES (POOL_BYTES + BUFFERS_BYTES)
+static const struct {
+    unsigned first, count; /* the numbers of its buffers */
+    unsigned bytes;        /* of each */
+} groups[GROUPS] = {
+    [GROUP_SMALL] = {0, SMALL_BUFFERS, SMALL_BYTES},
+    [GROUP_LARGE] = {SMALL_BUFFERS, LARGE_BUFFERS, LARGE_BYTES},
+};
+
+static enum buffer_group group_of(unsigned id)
+{
+    return id < SMALL_BUFFERS ? GROUP_SMALL : GROUP_LARGE;
+}
+
+static size_t shared_bytes(enum buffer_group group)
+{
+    return groups[group].count * sizeof(struct io_uring_buf);
+}
+
+static size_t pool_bytes(enum buffer_group group)
+{
+    return shared_bytes(group) +
+           (size_t)groups[group].count * groups[group].bytes;
+}
 
 static unsigned char *buffer_at(const struct ring *ring, unsigned id)
 {
-    return ring->bytes + (size_t)id * BUFFER_BYTES;
+    enum buffer_group group = group_of(id);
+    size_t index = id - groups[group].first;
+
+    return ring->pools[group].bytes + index * groups[group].bytes;
 }
 
 /* The kernel owns these bytes from now on, until a completion names them. */
 static void buffer_give(struct ring *ring, unsigned id)
 {
+    enum buffer_group group = group_of(id);
+    struct io_uring_buf_ring *shared = ring->pools[group].shared;
+    unsigned bytes = groups[group].bytes;
+    int mask = io_uring_buf_ring_mask(groups[group].count);
+
     ring->ours[id] = false;
-    poison(buffer_at(ring, id), BUFFER_BYTES);
-    io_uring_buf_ring_add(ring->pool, buffer_at(ring, id), BUFFER_BYTES,
-                          (unsigned short)id, io_uring_buf_ring_mask(BUFFERS),
-                          0);
-    io_uring_buf_ring_advance(ring->pool, 1);
+    poison(buffer_at(ring, id), bytes);
+    io_uring_buf_ring_add(shared, buffer_at(ring, id), bytes,
+                          (unsigned short)id, mask, 0);
+    io_uring_buf_ring_advance(shared, 1);
 }
 
 static unsigned buffer_id(const struct io_uring_cqe *cqe)
@@ -52,7 +79,7 @@ const void *buffer_take(struct ring *ring, const struct io_uring_cqe *cqe)
 
     assert(id < BUFFERS && !ring->ours[id]);
     ring->ours[id] = true;
-    unpoison(buffer_at(ring, id), BUFFER_BYTES);
+    unpoison(buffer_at(ring, id), groups[group_of(id)].bytes);
     return buffer_at(ring, id);
 }
 
@@ -63,43 +90,47 @@ void buffer_return(struct ring *ring, const struct io_uring_cqe *cqe)
 }
 
 /*
- * mmap(2): one piece for the pool and the buffers, from the start of a page, as
- * the kernel wants the pool. MAP_POPULATE: it is paid for now, and the server
- * does not grow by it when the first clients come. ENOMEM.
+ * mmap(2): one piece for what is shared and the buffers, from the start of a
+ * page, as the kernel wants it. MAP_POPULATE: it is paid for now, and the
+ * server does not grow by it when the first clients come. ENOMEM.
  */
-static int buffers_open(struct ring *ring)
+static int pool_open(struct ring *ring, enum buffer_group group)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+    size_t bytes = pool_bytes(group);
     /* cppcheck-suppress invalidFunctionArg */
-    void *memory = mmap(NULL, ALL_BYTES, PROT_READ | PROT_WRITE, flags, -1, 0);
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     struct io_uring_buf_reg registration = {
         .ring_addr = (uint64_t)(uintptr_t)memory,
-        .ring_entries = BUFFERS,
-        .bgid = BUFFER_GROUP,
+        .ring_entries = groups[group].count,
+        .bgid = (uint16_t)group,
     };
+    struct buffer_pool *pool = &ring->pools[group];
     int error;
 
     if (memory == MAP_FAILED)
         return -errno;
     error = io_uring_register_buf_ring(&ring->uring, &registration, 0);
     if (error != 0) {
-        munmap(memory, ALL_BYTES);
+        munmap(memory, bytes);
         return error;
     }
-    ring->pool = memory;
-    ring->bytes = (unsigned char *)memory + POOL_BYTES;
-    io_uring_buf_ring_init(ring->pool);
-    for (unsigned id = 0; id < BUFFERS; id++)
-        buffer_give(ring, id);
+    pool->shared = memory;
+    pool->bytes = (unsigned char *)memory + shared_bytes(group);
+    io_uring_buf_ring_init(pool->shared);
+    for (unsigned i = 0; i < groups[group].count; i++)
+        buffer_give(ring, groups[group].first + i);
     return 0;
 }
 
-static void buffers_close(struct ring *ring)
+static void pool_close(struct ring *ring, enum buffer_group group)
 {
-    for (unsigned id = 0; id < BUFFERS; id++)
-        assert(!ring->ours[id]);
-    unpoison(ring->bytes, BUFFERS_BYTES);
-    munmap(ring->pool, ALL_BYTES);
+    size_t bytes = pool_bytes(group);
+
+    for (unsigned i = 0; i < groups[group].count; i++)
+        assert(!ring->ours[groups[group].first + i]);
+    unpoison(ring->pools[group].shared, bytes);
+    munmap(ring->pools[group].shared, bytes);
 }
 
 /* ---- Opening ------------------------------------------------------------ */
@@ -113,6 +144,7 @@ static void buffers_close(struct ring *ring)
  *                   another
  *   DEFER_TASKRUN   what has been waited for is finished in our own
  *                   io_uring_enter(2), and interrupts us nowhere else
+ *   TASKRUN_FLAG    the kernel says when some of that has been left
  *   SUBMIT_ALL      an order that is refused does not stop those behind it
  *   CQSIZE          room for completions, for one that finds none ends what
  *                   goes on by itself
@@ -124,8 +156,8 @@ int ring_open(struct ring *ring)
 {
     struct io_uring_params parameters = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
-                 IORING_SETUP_CLAMP,
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
         .cq_entries = COMPLETIONS_MAX,
     };
     int error =
@@ -140,10 +172,15 @@ int ring_open(struct ring *ring)
     error = io_uring_get_events(&ring->uring);
     if (error < 0)
         goto close_ring;
-    error = buffers_open(ring);
+    error = pool_open(ring, GROUP_SMALL);
     if (error != 0)
         goto close_ring;
+    error = pool_open(ring, GROUP_LARGE);
+    if (error != 0)
+        goto close_small;
     return 0;
+close_small:
+    pool_close(ring, GROUP_SMALL);
 close_ring:
     io_uring_queue_exit(&ring->uring);
     return error;
@@ -151,8 +188,9 @@ close_ring:
 
 void ring_close(struct ring *ring)
 {
-    io_uring_queue_exit(&ring->uring); /* and with it the pool is let go */
-    buffers_close(ring);
+    io_uring_queue_exit(&ring->uring); /* and with it the pools are let go */
+    pool_close(ring, GROUP_SMALL);
+    pool_close(ring, GROUP_LARGE);
 }
 
 /* kernel.io_uring_disabled (since Linux 6.6), '0' if there is none. */
@@ -230,6 +268,36 @@ static int enter(struct ring *ring, struct __kernel_timespec *timeout)
                                             NULL);
 }
 
+/* IORING_SQ_TASKRUN: the kernel has not finished all that it could. */
+static bool work_is_left(const struct ring *ring)
+{
+    return IO_URING_READ_ONCE(*ring->uring.sq.kflags) & IORING_SQ_TASKRUN;
+}
+
+/*
+ * io_uring_enter(2), which since Linux 6.13 finishes some twenty of those that
+ * are waited for, and leaves the rest: so again, or what the members of a room
+ * say at once would be heard in many turns, and go out in as many sends.
+ *
+ * Until a call brings nothing, whatever the flag says: the kernel raises it
+ * after what it is about is there to be finished, and if that has been finished
+ * in between, the flag stands until something else comes. While half of the
+ * completion queue is free, as an accept may bring many. It does not wait, and
+ * so does not fail.
+ */
+static void finish(struct ring *ring)
+{
+    unsigned count = io_uring_cq_ready(&ring->uring);
+    unsigned before = 0;
+
+    while (work_is_left(ring) && count > before &&
+           count < COMPLETIONS_MAX / 2) {
+        before = count;
+        io_uring_get_events(&ring->uring);
+        count = io_uring_cq_ready(&ring->uring);
+    }
+}
+
 /*
  * ETIME: nothing in time. EINTR: the process was stopped and continued
  * (signal(7)). EBUSY: more was over than has room; we fetch, and the kernel
@@ -247,6 +315,7 @@ unsigned ring_turn(struct ring *ring, struct __kernel_timespec *timeout)
     else
         assert(error >= 0 || error == -ETIME || error == -EINTR ||
                error == -EBUSY);
+    finish(ring);
     count = fetch(ring);
     ring->submitted = io_uring_sq_ready(&ring->uring) == 0;
     return count;

@@ -1,6 +1,6 @@
 /*
- * The ring: orders to the kernel one way, completions the other, and a pool of
- * buffers that it fills with what it receives (io_uring(7),
+ * The ring: orders to the kernel one way, completions the other, and two pools
+ * of buffers that it fills with what it receives (io_uring(7),
  * io_uring_register(2), "IORING_REGISTER_PBUF_RING").
  *
  * All that goes to the kernel by the ring goes through here, and all that
@@ -20,43 +20,62 @@
 /*
  * How many sends a turn orders; orders that fit between two submissions (more
  * are submitted in parts); completions that fit without overflow; and what the
- * kernel has to put in what it receives. Powers of two, by the kernel's rule.
+ * kernel has to put in what it receives. Powers of two, by the kernel's rule,
+ * but for the bytes.
  *
- * Buffers that are larger cut fewer messages in two, and take more of one peer
- * before others; fewer stay in the processor's cache.
+ * Of small buffers there are so many that a thousand who speak at once are
+ * heard in one turn. What comes in bulk goes into large ones, which cut fewer
+ * messages in two; they are few, and stay in the processor's cache. Who finds
+ * none of them asks for a small one next.
  *
  * Tests have a build in which all of them are tiny.
  */
 #ifndef RING_TINY
 #define SENDS_MAX 1024
-#define ORDERS_MAX 2048
+#define ORDERS_MAX 8192
 #define COMPLETIONS_MAX 8192
-#define BUFFERS 128
-#define BUFFER_BYTES 32768
+#define SMALL_BUFFERS 1024
+#define SMALL_BYTES 1024
+#define LARGE_BUFFERS 64
+#define LARGE_BYTES RECEIVE_BYTES_MAX
 #else
 #define SENDS_MAX 4
 #define ORDERS_MAX 8
 #define COMPLETIONS_MAX 8
-#define BUFFERS 4
-#define BUFFER_BYTES 64
+#define SMALL_BUFFERS 4
+#define SMALL_BYTES 32
+#define LARGE_BUFFERS 2
+#define LARGE_BYTES 64
 #endif
 
-_Static_assert(BUFFER_BYTES <= RECEIVE_BYTES_MAX, "session_receive takes it");
+/* All who found no buffer are ordered again in one piece, and submitted when
+ * buffers have come back: see completions_due. */
+_Static_assert(ORDERS_MAX >= COMPLETIONS_MAX, "or the first find none again");
+
+_Static_assert(SMALL_BYTES <= LARGE_BYTES && LARGE_BYTES <= RECEIVE_BYTES_MAX,
+               "session_receive takes it");
+
+/* The groups that buffers are asked for by (IOSQE_BUFFER_SELECT). */
+enum buffer_group { GROUP_SMALL, GROUP_LARGE, GROUPS };
+
+/* Small ones are numbered first, so that a number says which group it is of. */
+#define BUFFERS (SMALL_BUFFERS + LARGE_BUFFERS)
+
+/* A group's buffers: shared with the kernel, which takes what lies between the
+ * ring's head and our tail. */
+struct buffer_pool {
+    struct io_uring_buf_ring *shared;
+    unsigned char *bytes;
+};
 
 struct ring {
     struct io_uring uring;
     /* What turned up in this turn. */
     struct io_uring_cqe completions[COMPLETIONS_MAX];
     bool submitted; /* all that was ordered before it */
-    /* The pool: shared with the kernel, which takes what lies between its head
-     * and our tail. */
-    struct io_uring_buf_ring *pool;
-    unsigned char *bytes;
+    struct buffer_pool pools[GROUPS];
     bool ours[BUFFERS]; /* filled, and not given back yet */
 };
-
-/* The group that the buffers are asked for by (IOSQE_BUFFER_SELECT). */
-#define BUFFER_GROUP 0
 
 /* Returns 0 or -errno; then there is nothing to close. ENOSYS, EPERM, EINVAL:
  * this process has no io_uring, or none that does (see ring_explain). */

@@ -64,6 +64,8 @@ struct connection {
     bool watching : 1; /* so is to hear when it can be written to */
     bool failed : 1;   /* it cannot be sent to: read on until that ends too */
     bool closing : 1;  /* closed, but for what is ordered */
+    bool bulk : 1;     /* what came last would have filled a small buffer: the
+                          next is received into a large one */
 };
 
 _Static_assert(sizeof(struct connection) == 16, "an idle one costs little");
@@ -174,7 +176,7 @@ static int connection_meant(struct server *server, uint64_t token)
 }
 
 /*
- * IORING_OP_RECV. IOSQE_BUFFER_SELECT: into a buffer of the pool, when there is
+ * IORING_OP_RECV. IOSQE_BUFFER_SELECT: into a buffer of a pool, when there is
  * something to put in it, so that a connection that is silent has none.
  *
  * Once, not multishot: so no peer has more than its part of a turn, nothing
@@ -190,7 +192,8 @@ static void order_receive(struct server *server, int fd)
         return;
     io_uring_prep_recv(sqe, fd, NULL, 0, 0);
     io_uring_sqe_set_flags(sqe, IOSQE_BUFFER_SELECT);
-    sqe->buf_group = BUFFER_GROUP;
+    sqe->buf_group =
+        connection_at(server, fd)->bulk ? GROUP_LARGE : GROUP_SMALL;
     io_uring_sqe_set_data64(sqe, token_of(server, OPERATION_RECEIVE, fd));
     connection_at(server, fd)->reading = READING_ORDERED;
 }
@@ -306,7 +309,7 @@ bool on_open(struct server *server, int fd, enum dialect dialect,
     connection->generation++;
     connection->operations = 0;
     connection->sending = connection->watching = false;
-    connection->failed = connection->closing = false;
+    connection->failed = connection->closing = connection->bulk = false;
     server->count++;
     order_receive(server, fd);
     return true;
@@ -483,8 +486,9 @@ static void on_end(struct connection *connection)
 
 /*
  * A count of bytes, in the buffer that CQE_F_BUFFER says it has; 0 at the end
- * of the stream. ENOBUFS: the pool was empty; all of it is back when what is
- * ordered now is submitted. ECONNRESET, ETIMEDOUT: the connection has failed.
+ * of the stream. ENOBUFS: its pool was empty. Ordered again, for a small one;
+ * all are back when that is submitted. ECONNRESET, ETIMEDOUT: the connection
+ * has failed.
  */
 static void on_received(struct server *server, int fd,
                         const struct io_uring_cqe *cqe)
@@ -495,6 +499,7 @@ static void on_received(struct server *server, int fd,
 
     if (cqe->flags & IORING_CQE_F_BUFFER)
         bytes = buffer_take(&server->ring, cqe);
+    connection->bulk = cqe->res >= SMALL_BYTES;
     if (served && cqe->res > 0)
         on_receive(server, fd, bytes, (size_t)cqe->res);
     else if (served && cqe->res == -ENOBUFS)
@@ -554,11 +559,6 @@ static void on_completion(struct server *server, const struct io_uring_cqe *cqe)
 
 /* ---- Turns -------------------------------------------------------------- */
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* When something has to be done, whether or not anything happens. */
 static uint64_t deadline(struct server *server)
 {
@@ -605,7 +605,7 @@ static void cut(struct server *server)
     }
 }
 
-/* A receive that found the pool empty. */
+/* A receive that found its pool empty. */
 static bool found_none(const struct io_uring_cqe *cqe)
 {
     return cqe->user_data >> 48 == OPERATION_RECEIVE && cqe->res == -ENOBUFS;

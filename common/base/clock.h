@@ -23,6 +23,12 @@ uint64_t clock_wall_us(void);
  * UINT64_MAX becomes a time that never comes. */
 struct timespec clock_timespec(uint64_t mono_ns);
 
+/* The first of two instants. */
+static inline uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Fills `bytes` from getrandom(2). Cannot fail on a kernel that has booted;
  * aborts if it does, for a guessable key is worse than none. */
 void random_fill(void *bytes, size_t length);

@@ -37,14 +37,22 @@
 #define LEAVING_MAX 16
 #define MEMBERSHIPS_MAX (ROOMS_PER_SESSION_MAX + LEAVING_MAX)
 
+/* Threads that share a process's rooms: as many as a word has bits. */
+#define WORKERS_MAX 64
+
+/* Segments out of their lanes, and found to be held still, that are looked at
+ * in a turn. */
+#define RETIRED_HELD_MAX 64
+
 /* What one call of session_receive may bring, and so what an inbox may hold: a
  * little less than a span, so that long messages that came together, and what
  * is put around them, go on in one. */
 #define RECEIVE_BYTES_MAX (60 * KIB)
 
 /* What is sent to one session at a time: what a segment of TCP holds over
- * loopback, where the MTU is 64 KiB. One byte more would make it two. */
-#define SPAN_BYTES_MAX (63 * KIB)
+ * loopback, whose MTU is 64 KiB, less 40 bytes of IPv6, 20 of TCP and 12 of
+ * its timestamps. One byte more would make it two. */
+#define SPAN_BYTES_MAX (64 * KIB - 72)
 
 /* A session with more unread replies than this is not read from. */
 #define REPLIES_UNREAD_MAX (64 * KIB)
@@ -59,8 +67,8 @@
 /* Members of one room that are visited before other rooms have their turn. */
 #define SWEEP_MEMBERS_MAX 64
 
-/* How soon a session that waits for others to be sent what was said is looked
- * at again. */
+/* How soon it is looked whether the others have been sent what was said, for
+ * those sessions that wait for that. */
 #define TURN_LOOK_NS UINT64_C(20000)
 
 /* Sessions that have been told their last word, and linger, without a place

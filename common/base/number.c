@@ -4,16 +4,12 @@
  */
 #include "common/base/number.h"
 
+#include "common/base/digits.h"
 #include "common/base/limits.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 /* Moves `*at` over the digits that it stands on, over all of them even if the
  * number is too large: what follows decides first whether the form is right. */

@@ -8,6 +8,7 @@
  */
 #include "common/chat/chat.h"
 
+#include "common/base/clock.h"
 #include "common/chat/internal.h"
 
 #include <assert.h>
@@ -129,15 +130,22 @@ static void relieve_memory(struct chat *chat)
     rooms_shrink(chat);
 }
 
+/* Whether all who take bytes have been sent what they are due. */
+static bool all_are_served(const struct chat *chat)
+{
+    return chat->serving == 0 && !chat->ready_first && !chat->rooms_ready_first;
+}
+
 void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
 {
     if (chat->started_ns == 0)
         chat->started_ns = mono_ns;
     chat->now_ns = mono_ns;
     chat->wall_us = wall_us;
-    if (chat->serving == 0 && !chat->ready_first && !chat->rooms_ready_first)
+    if (all_are_served(chat))
         chat->appended_bytes = 0;
     relieve_memory(chat);
+    intake_turn(chat);
     expire_timers(chat);
     meters_expire(chat);
 }
@@ -157,7 +165,11 @@ void chat_was_away(struct chat *chat, uint64_t away_ns)
 
 uint64_t chat_deadline(const struct chat *chat)
 {
-    return timers_next(&chat->timers);
+    uint64_t deadline = timers_next(&chat->timers);
+    /* If all are served the next tick begins a turn, else it looks again. */
+    uint64_t look_ns = all_are_served(chat) ? 1 : TURN_LOOK_NS;
+
+    return chat->waiting ? earlier(deadline, chat->now_ns + look_ns) : deadline;
 }
 
 void ready_add(struct session *session)
@@ -306,14 +318,16 @@ size_t chat_refusal(struct chat *chat, enum dialect dialect,
         .code = ERROR_SERVER_FULL,
         .text = slice_of(error_detail(ERROR_SERVER_FULL)),
     };
+    struct outgoing outgoing;
     const unsigned char *end;
+    size_t size;
 
     chat->config.random(nobody.uuid, sizeof(nobody.uuid));
     uuid_from_random(nobody.uuid);
-    assert(wire_size(chat->wire, encoding, &nobody, &event) <=
-           REFUSAL_BYTES_MAX);
-    end = wire_encode(chat->wire, encoding, &nobody, &event, bytes);
-    return end ? (size_t)(end - bytes) : 0;
+    size = wire_prepare(chat->wire, encoding, &nobody, &event, &outgoing);
+    assert(size <= REFUSAL_BYTES_MAX);
+    end = wire_write(chat->wire, &outgoing, bytes);
+    return end ? size : 0;
 }
 
 void chat_log_metrics(struct chat *chat)

@@ -1,13 +1,16 @@
 /*
  * What comes from a peer: decoded, and acted on at once where that is allowed.
  *
- * A session is paused, and not read from, while one of these holds:
+ * A session is paused, and not read from, while one of these holds (of who has
+ * not been welcomed the last does not: it is let in, or told why not, in time;
+ * nor of the end of a stream, with a last line that has none):
  *   - it is over its rate (delay, never loss);
  *   - it does not read the replies it asks for;
  *   - it has left more rooms than it has been sent the rest of;
  *   - half a room window has been appended since all who take bytes had been
  *     sent what they were due: members that read promptly are to be sent that
- *     before more comes, or they would fall out of the window.
+ *     before more comes, or they would fall out of the window. Who has waited
+ *     longest for that goes on first.
  * What had arrived by then waits in the inbox. Deadlines on what the peer must
  * send stand still meanwhile.
  */
@@ -17,6 +20,16 @@
 
 #include <assert.h>
 #include <string.h>
+#include <utlist.h>
+
+/* What had come when the session was paused, and is not parsed yet. */
+struct inbox {
+    struct session *session;
+    struct inbox *next, *previous; /* those that wait for the turn to end */
+    bool waiting;                  /* is one of them */
+    uint32_t from, length;         /* what is left begins at `from` */
+    unsigned char bytes[];
+};
 
 /* ---- Rate --------------------------------------------------------------- */
 
@@ -70,12 +83,24 @@ static bool turn_is_full(const struct chat *chat)
     return chat->appended_bytes > chat->config.room_window_bytes / 2;
 }
 
-static bool must_wait(const struct session *session)
+/* Whether it is the session itself that keeps it from going on. */
+static bool is_over_its_part(const struct session *session)
 {
-    return turn_is_full(session->chat) ||
-           session_unread(session) > REPLIES_UNREAD_MAX ||
+    return session_unread(session) > REPLIES_UNREAD_MAX ||
            session->leaving_count >= LEAVING_MAX ||
            session_rate_until(session) > 0;
+}
+
+/* Whether it is the others that must be sent something first. */
+static bool is_out_of_turn(const struct session *session)
+{
+    return session->state == SESSION_OPEN && turn_is_full(session->chat);
+}
+
+/* Whether what has come may be acted on now. */
+static bool may_act(const struct session *session)
+{
+    return !is_out_of_turn(session) && !is_over_its_part(session);
 }
 
 static void line_too_long(struct session *session)
@@ -190,7 +215,7 @@ static void note_partial(struct session *session)
 static void parse(struct session *session, const unsigned char **bytes,
                   size_t *length)
 {
-    while (session_listens(session) && !must_wait(session)) {
+    while (session_listens(session) && may_act(session)) {
         enum error_code error = ERROR_NONE;
         struct request request;
         enum wire_outcome outcome =
@@ -220,48 +245,28 @@ static void parse_end(struct session *session)
 
 /* ---- Pausing ------------------------------------------------------------ */
 
-/* What had come when the session was paused, and is not parsed yet. */
-struct inbox {
-    uint32_t from, length; /* what is left begins at `from` */
-    unsigned char bytes[];
-};
-
-/* When to look again: soon, if others have to be sent something first; when the
- * rate says so; or when session_sent finds that replies have been read. */
-static void wait_on(struct session *session)
+static void inbox_queue(struct inbox *inbox)
 {
-    struct chat *chat = session->chat;
-    uint64_t until_ns = session_rate_until(session);
-
-    if (until_ns == 0)
-        until_ns =
-            turn_is_full(chat) ? chat->now_ns + TURN_LOOK_NS : UINT64_MAX;
-    session->until_ns = until_ns;
-    timers_advance(&chat->timers, session, session_deadline(session));
+    if (!inbox->waiting)
+        DL_APPEND2(inbox->session->chat->waiting, inbox, previous, next);
+    inbox->waiting = true;
 }
 
-static void pause_reading(struct session *session)
+static void inbox_unqueue(struct inbox *inbox)
 {
-    session->clock_ns = session_clock(session);
-    session->paused = true;
-    wait_on(session);
-}
-
-static void unpause(struct session *session)
-{
-    struct chat *chat = session->chat;
-
-    session->paused = false;
-    session->clock_ns = chat->now_ns - session->clock_ns;
-    timers_advance(&chat->timers, session, session_deadline(session));
-    ready_add(session);
+    if (inbox->waiting)
+        DL_DELETE2(inbox->session->chat->waiting, inbox, previous, next);
+    inbox->waiting = false;
 }
 
 static void inbox_drop(struct session *session)
 {
-    if (session->inbox)
-        budget_free(&session->chat->budget, session->inbox,
-                    sizeof(struct inbox) + session->inbox->length);
+    struct inbox *inbox = session->inbox;
+
+    if (!inbox)
+        return;
+    inbox_unqueue(inbox);
+    budget_free(&session->chat->budget, inbox, sizeof(*inbox) + inbox->length);
     session->inbox = NULL;
 }
 
@@ -284,7 +289,7 @@ static void inbox_keep(struct session *session, const unsigned char *bytes,
         session_fault(session, "no memory for what was received");
         return;
     }
-    *inbox = (struct inbox){.length = (uint32_t)length};
+    *inbox = (struct inbox){.session = session, .length = (uint32_t)length};
     memcpy(inbox->bytes, bytes, length);
     session->inbox = inbox;
 }
@@ -306,6 +311,43 @@ static void parse_inbox(struct session *session)
         inbox_drop(session);
 }
 
+/* Whether it is not to be read from. That is not !may_act: who has nothing left
+ * to be acted on need not wait for the turn to end. */
+static bool must_pause(const struct session *session)
+{
+    return is_over_its_part(session) ||
+           (session->inbox && is_out_of_turn(session));
+}
+
+/* Waits until the rate allows it, session_sent finds that replies have been
+ * read, or the turn is over. */
+static void wait_on(struct session *session)
+{
+    uint64_t until_ns = session_rate_until(session);
+
+    session->until_ns = until_ns > 0 ? until_ns : UINT64_MAX;
+    if (!is_over_its_part(session))
+        inbox_queue(session->inbox);
+    timers_advance(&session->chat->timers, session, session_deadline(session));
+}
+
+static void pause_reading(struct session *session)
+{
+    session->clock_ns = session_clock(session);
+    session->paused = true;
+    wait_on(session);
+}
+
+static void unpause(struct session *session)
+{
+    struct chat *chat = session->chat;
+
+    session->paused = false;
+    session->clock_ns = chat->now_ns - session->clock_ns;
+    timers_advance(&chat->timers, session, session_deadline(session));
+    ready_add(session);
+}
+
 /* So nobody, however fast he reads the replies to what waits in his inbox, has
  * more than his part of a turn: the others are read from in between. */
 void session_resume_next(struct session *session)
@@ -314,7 +356,7 @@ void session_resume_next(struct session *session)
 
     if (!session->paused)
         return;
-    if (must_wait(session)) {
+    if (must_pause(session)) {
         wait_on(session);
         return;
     }
@@ -325,17 +367,31 @@ void session_resume_next(struct session *session)
 void session_resume(struct session *session)
 {
     assert(session->paused);
-    if (!must_wait(session))
-        parse_inbox(session);
+    parse_inbox(session);
     if (!session_listens(session))
         return;
-    if (must_wait(session)) {
+    if (must_pause(session)) {
         wait_on(session);
         return;
     }
     unpause(session);
     if (session->eof)
         parse_end(session);
+}
+
+/* Each of them parses on, or stands at the end again: until the turn is full,
+ * or nobody is left. */
+void intake_turn(struct chat *chat)
+{
+    while (chat->waiting && !turn_is_full(chat)) {
+        struct session *session = chat->waiting->session;
+
+        inbox_unqueue(chat->waiting);
+        if (session->paused)
+            session_resume(session);
+        else
+            inbox_drop(session); /* it has ended meanwhile */
+    }
 }
 
 size_t session_need(const struct session *session)
@@ -359,10 +415,8 @@ enum verdict session_receive(struct session *session, const void *bytes,
     parse(session, &at, &length);
     if (!session_listens(session))
         return VERDICT_CONTINUE;
-    if (!must_wait(session))
-        return VERDICT_CONTINUE;
     inbox_keep(session, at, length);
-    if (!session_listens(session))
+    if (!session_listens(session) || !must_pause(session))
         return VERDICT_CONTINUE;
     pause_reading(session);
     return VERDICT_PAUSE;

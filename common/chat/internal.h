@@ -221,6 +221,7 @@ struct chat {
     uint32_t serving; /* sessions that chat_next_ready has returned and that
                          take bytes and are due some, as far as we know */
     uint64_t appended_bytes; /* to rooms, since all had been served */
+    struct inbox *waiting;   /* until all are: who has waited longest first */
     /* Figures. */
     struct metrics metrics;
     uint32_t blocked; /* sessions that take no more at the moment */
@@ -331,6 +332,9 @@ void session_resume(struct session *);
 
 /* In the middle of a turn it may have come: parses on in the next one. */
 void session_resume_next(struct session *);
+
+/* A turn begins: those that waited for the last one to end go on. */
+void intake_turn(struct chat *);
 
 /* Frees what has been received and not acted on. */
 void intake_drop(struct session *);

@@ -21,16 +21,16 @@ void session_tell(struct session *session, const struct event *event)
 {
     struct chat *chat = session->chat;
     struct segment_store *segments = &chat->segments;
-    struct wire_peer *peer = session_peer(session);
-    uint32_t length =
-        (uint32_t)wire_size(chat->wire, session->encoding, peer, event);
+    struct outgoing outgoing;
     unsigned char *out, *end;
+    uint32_t length;
 
     if (session->state == SESSION_ENDED)
         return;
+    length = (uint32_t)wire_prepare(chat->wire, session->encoding,
+                                    session_peer(session), event, &outgoing);
     out = outbox_reserve(&session->outbox, segments, length);
-    end = out ? wire_encode(chat->wire, session->encoding, peer, event, out)
-              : NULL;
+    end = out ? wire_write(chat->wire, &outgoing, out) : NULL;
     if (!end) {
         session_abandon(session, ENDING_NO_MEMORY);
         return;

@@ -73,13 +73,15 @@ static unsigned char *lane_make_room(struct chat *chat, struct lane *lane,
 static uint32_t lane_write(struct chat *chat, struct lane *lane,
                            enum encoding encoding, const struct event *event)
 {
-    uint32_t length = (uint32_t)wire_size(chat->wire, encoding, NULL, event);
+    struct outgoing outgoing;
+    uint32_t length =
+        (uint32_t)wire_prepare(chat->wire, encoding, NULL, event, &outgoing);
     unsigned char *out = lane_make_room(chat, lane, length);
     const unsigned char *end;
 
     if (!out)
         return 0;
-    end = wire_encode(chat->wire, encoding, NULL, event, out);
+    end = wire_write(chat->wire, &outgoing, out);
     if (!end)
         return 0;
     assert(end == out + length);

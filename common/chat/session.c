@@ -33,11 +33,6 @@ void session_log(struct session *session, enum log_level level,
     session->chat->config.log(level, event, fields, used);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- Opening ------------------------------------------------------------ */
 
 /* `guest-` and `digits` random hexadecimal digits. */

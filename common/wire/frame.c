@@ -253,7 +253,6 @@ static size_t fixed_bytes(const struct event *event)
 /* The text of the event; if that is none, or does not fit, what it was. */
 static void pieces_of_text(struct pieces *pieces, const struct event *event)
 {
-    pieces->count = 0;
     if (content_is_text(event->content_type)) {
         pieces_of_content(pieces, event);
         if (fixed_bytes(event) + pieces_size(pieces) <= FRAME_BODY_BYTES_MAX)
@@ -263,12 +262,11 @@ static void pieces_of_text(struct pieces *pieces, const struct event *event)
     pieces_add_description(pieces, event);
 }
 
-size_t frame_size(const struct event *event)
+void frame_prepare(struct outgoing *frame)
 {
-    struct pieces text;
-
-    pieces_of_text(&text, event);
-    return FRAME_HEAD_BYTES + fixed_bytes(event) + pieces_size(&text);
+    pieces_of_text(&frame->content, frame->event);
+    frame->size = FRAME_HEAD_BYTES + fixed_bytes(frame->event) +
+                  pieces_size(&frame->content);
 }
 
 static unsigned char *put_str8(unsigned char *out, struct slice string)
@@ -332,17 +330,15 @@ static unsigned char *put_fixed(unsigned char *out, const struct wire *wire,
     abort();
 }
 
-unsigned char *frame_encode(const struct wire *wire, const struct wire_peer *to,
-                            const struct event *event, unsigned char *out)
+unsigned char *frame_write(const struct wire *wire,
+                           const struct outgoing *frame, unsigned char *out)
 {
-    size_t fixed = fixed_bytes(event);
-    struct pieces text;
+    const struct event *event = frame->event;
     unsigned char *body;
 
-    pieces_of_text(&text, event);
     out = store_u16(out, event_type(event));
-    out = body = store_u16(out, (unsigned)(fixed + pieces_size(&text)));
-    out = put_fixed(out, wire, to, event);
-    assert(out == body + fixed);
-    return pieces_write(&text, out);
+    out = body = store_u16(out, (unsigned)(frame->size - FRAME_HEAD_BYTES));
+    out = put_fixed(out, wire, frame->to, event);
+    assert(out == body + fixed_bytes(event));
+    return pieces_write(&frame->content, out);
 }

@@ -22,8 +22,8 @@ enum wire_outcome frame_decode(struct wire *, struct decoder *,
                                const unsigned char **bytes, size_t *length,
                                struct request *, enum error_code *);
 
-size_t frame_size(const struct event *);
-unsigned char *frame_encode(const struct wire *, const struct wire_peer *to,
-                            const struct event *, unsigned char *out);
+void frame_prepare(struct outgoing *);
+unsigned char *frame_write(const struct wire *, const struct outgoing *,
+                           unsigned char *out);
 
 #endif

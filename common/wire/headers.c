@@ -9,6 +9,7 @@
  */
 #include "common/wire/headers.h"
 
+#include "common/base/digits.h"
 #include "common/wire/plain.h"
 
 #include <assert.h>
@@ -109,11 +110,6 @@ size_t headers_bytes(const struct headers *headers)
 }
 
 /* ---- Numbers ------------------------------------------------------------ */
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 static const char *skip_digits(const char *at, const char *end)
 {
@@ -226,33 +222,40 @@ static bool tame(char *json, size_t length)
 
 /* ---- Parsing ------------------------------------------------------------ */
 
-bool headers_parse_by_jansson(struct headers *headers, struct slice json)
+/* What was parsed before is gone. */
+static void keep_copy(struct headers *headers, struct slice json)
 {
-    char *text = headers->text;
-
     assert(json.length <= sizeof(headers->text));
+    memcpy(headers->text, json.bytes, json.length);
     headers->is_plain = false;
     headers->root = NULL;
     headers->used = 0;
-    memcpy(text, json.bytes, json.length);
-    if (!tame(text, json.length))
+}
+
+static bool parse_copy(struct headers *headers, size_t length)
+{
+    if (!tame(headers->text, length))
         return false;
     parsing = headers;
-    headers->root = json_loadb(text, json.length,
+    headers->root = json_loadb(headers->text, length,
                                JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     parsing = NULL;
     return json_is_object(headers->root);
+}
+
+bool headers_parse_by_jansson(struct headers *headers, struct slice json)
+{
+    keep_copy(headers, json);
+    return parse_copy(headers, json.length);
 }
 
 bool headers_parse(struct headers *headers, struct slice json)
 {
     struct slice copy = {headers->text, json.length};
 
-    assert(json.length <= sizeof(headers->text));
-    memcpy(headers->text, json.bytes, json.length);
-    headers->used = 0;
+    keep_copy(headers, json);
     headers->is_plain = plain_read(&headers->plain, copy);
-    return headers->is_plain || headers_parse_by_jansson(headers, json);
+    return headers->is_plain || parse_copy(headers, json.length);
 }
 
 /* ---- Reading ------------------------------------------------------------ */

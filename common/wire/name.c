@@ -3,6 +3,7 @@
  */
 #include "common/wire/name.h"
 
+#include "common/base/digits.h"
 #include "common/base/limits.h"
 
 #include <string.h>
@@ -10,11 +11,6 @@
 #define GUEST_PREFIX "guest-"
 #define GUEST_DIGITS_MIN 4
 #define GUEST_DIGITS_MAX 8
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 static char fold(char c)
 {
@@ -24,11 +20,6 @@ static char fold(char c)
 static bool is_letter(char c)
 {
     return fold(c) >= 'a' && fold(c) <= 'z';
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || (fold(c) >= 'a' && fold(c) <= 'f');
 }
 
 bool room_name_is_valid(struct slice name)
@@ -88,7 +79,7 @@ bool nick_is_given(struct slice nick)
     if (!name_equals(start, SLICE(GUEST_PREFIX)))
         return false;
     for (size_t i = prefix; i < nick.length; i++) {
-        if (!is_hex(nick.bytes[i]))
+        if (hex_value(nick.bytes[i]) == 16)
             return false;
     }
     return true;

@@ -6,11 +6,16 @@
 #define RINGCHAT_WIRE_PIECES_H
 
 #include "common/base/builder.h"
-#include "common/wire/wire.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
+struct event;
+
+/* Not to be copied: a piece may be the digits beside it. */
 struct pieces {
-    struct slice piece[12];
     size_t count;
+    struct slice piece[12];
     char digits[DECIMAL_BYTES_MAX];
 };
 

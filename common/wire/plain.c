@@ -10,6 +10,8 @@
  */
 #include "common/wire/plain.h"
 
+#include "common/base/digits.h"
+
 struct text {
     const char *at, *end;
 };
@@ -45,11 +47,6 @@ static bool take_string(struct text *text, struct slice *string)
     return take(text, '"');
 }
 
-static bool is_digit(const struct text *text)
-{
-    return text->at < text->end && *text->at >= '0' && *text->at <= '9';
-}
-
 static bool take_number(struct text *text, uint64_t *number)
 {
     const char *start = text->at;
@@ -57,7 +54,8 @@ static bool take_number(struct text *text, uint64_t *number)
     *number = 0;
     if (take(text, '0'))
         return true; /* no digit may follow: no field ends with one */
-    while (is_digit(text) && text->at - start < PLAIN_DIGITS_MAX)
+    while (text->at < text->end && is_digit(*text->at) &&
+           text->at - start < PLAIN_DIGITS_MAX)
         *number = *number * 10 + (uint64_t)(*text->at++ - '0');
     return text->at > start;
 }

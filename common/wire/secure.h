@@ -41,15 +41,13 @@ enum wire_outcome secure_decode(struct wire *, struct decoder *,
 
 /* ---- signed.c: to a peer, in the clear and sealed ---- */
 
-size_t secure_size(const struct wire *, const struct wire_peer *to,
-                   const struct event *);
-size_t sealed_size(const struct wire *, const struct wire_peer *to,
-                   const struct event *);
+void secure_prepare(const struct wire *, struct outgoing *);
+void sealed_prepare(const struct wire *, struct outgoing *);
 
 /* NULL if the cryptography failed. */
-unsigned char *secure_encode(struct wire *, struct wire_peer *to,
-                             const struct event *, unsigned char *out);
-unsigned char *sealed_encode(struct wire *, struct wire_peer *to,
-                             const struct event *, unsigned char *out);
+unsigned char *secure_write(struct wire *, const struct outgoing *,
+                            unsigned char *out);
+unsigned char *sealed_write(struct wire *, const struct outgoing *,
+                            unsigned char *out);
 
 #endif

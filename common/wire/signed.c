@@ -3,8 +3,8 @@
  * always the same; content in the clear or sealed; CRCs; HMAC.
  *
  * Names are of letters that JSON takes as they are, so only content types are
- * escaped. The size of a message is known from its headers without sealing or
- * signing anything.
+ * escaped. The size of a message is known from its headers, before anything is
+ * sealed or signed.
  */
 #include "common/wire/secure.h"
 
@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <libdeflate.h>
 #include <sodium.h>
+#include <string.h>
 
 #define IV_TEXT_BYTES 16
 _Static_assert(sodium_base64_ENCODED_LEN(IV_BYTES,
@@ -187,113 +188,111 @@ static void build_headers(struct builder *headers, const struct wire *wire,
     put_fields(headers, wire, event);
 }
 
-static void put_seal(struct builder *headers, const uint8_t iv[IV_BYTES])
+/* The iv is written last (sealed_write), in the place of these letters. */
+static void put_seal(struct builder *headers)
 {
-    char text[IV_TEXT_BYTES + 1];
-
-    sodium_bin2base64(text, sizeof(text), iv, IV_BYTES,
-                      sodium_base64_VARIANT_ORIGINAL);
     put_string(headers, FIELD("enc"), SLICE("A256GCM"));
-    put_string(headers, FIELD("iv"), (struct slice){text, IV_TEXT_BYTES});
+    put_string(headers, FIELD("iv"), SLICE("AAAAAAAAAAAAAAAA"));
 }
 
-static struct slice finish_headers(struct builder *headers)
+static void finish_headers(struct builder *headers)
 {
     build_slice(headers, SLICE("}"));
     headers->bytes[0] = '{';
     assert(headers->length < sizeof(headers->bytes)); /* none was cut */
-    return builder_slice(headers);
 }
 
 /* ---- Messages ----------------------------------------------------------- */
 
-size_t secure_size(const struct wire *wire, const struct wire_peer *to,
-                   const struct event *event)
+/* With headers that are complete. */
+static void add_content(struct outgoing *message)
 {
-    struct builder headers = {0};
-    struct pieces content = {.count = 0};
-
-    build_headers(&headers, wire, to, event);
-    pieces_of_content(&content, event);
-    return SECURE_HEAD_BYTES + finish_headers(&headers).length +
-           pieces_size(&content);
+    pieces_of_content(&message->content, message->event);
+    message->size = SECURE_HEAD_BYTES + message->headers.length +
+                    pieces_size(&message->content);
 }
 
-size_t sealed_size(const struct wire *wire, const struct wire_peer *to,
-                   const struct event *event)
+void secure_prepare(const struct wire *wire, struct outgoing *message)
 {
-    static const uint8_t any_iv[IV_BYTES];
-    struct builder headers = {0};
-    struct pieces content = {.count = 0};
+    build_headers(&message->headers, wire, message->to, message->event);
+    finish_headers(&message->headers);
+    add_content(message);
+}
 
-    build_headers(&headers, wire, to, event);
-    put_seal(&headers, any_iv);
-    pieces_of_content(&content, event);
-    return SECURE_HEAD_BYTES + finish_headers(&headers).length +
-           pieces_size(&content) + SEAL_TAG_BYTES;
+void sealed_prepare(const struct wire *wire, struct outgoing *message)
+{
+    build_headers(&message->headers, wire, message->to, message->event);
+    put_seal(&message->headers);
+    finish_headers(&message->headers);
+    add_content(message);
+    message->size += SEAL_TAG_BYTES;
 }
 
 /* The headers and the content stand where they go, from `out` + 60 to `end`:
  * what is before them is made of them. Returns the end. */
-static unsigned char *sign(struct wire *wire, struct wire_peer *to,
-                           const struct event *event, unsigned char *out,
-                           const unsigned char *content, unsigned char *end)
+static unsigned char *sign(struct wire *wire, const struct outgoing *message,
+                           unsigned char *out, unsigned char *end)
 {
     unsigned char *headers = out + SECURE_HEAD_BYTES;
-    size_t headers_length = (size_t)(content - headers);
+    size_t headers_length = message->headers.length;
+    unsigned char *content = headers + headers_length;
     size_t content_length = (size_t)(end - content);
     unsigned char *at = mempcpy(out, SECURE_MAGIC, SECURE_MAGIC_BYTES);
 
     at = store_u16(at, PROTOCOL_VERSION);
-    at = store_u16(at, event_type(event));
+    at = store_u16(at, event_type(message->event));
     at = store_u32(at, (uint32_t)headers_length);
     at = store_u32(at, libdeflate_crc32(0, headers, headers_length));
     at = store_u32(at, (uint32_t)content_length);
     at = store_u32(at, libdeflate_crc32(0, content, content_length));
-    if (to)
-        to->seq_out++;
+    if (message->to)
+        message->to->seq_out++;
     if (!keys_sign(wire->keys, out, SECURE_MAC_AT, headers,
                    headers_length + content_length, at))
         return NULL;
     return end;
 }
 
-unsigned char *secure_encode(struct wire *wire, struct wire_peer *to,
-                             const struct event *event, unsigned char *out)
+/* Returns where the content goes. */
+static unsigned char *write_headers(const struct outgoing *message,
+                                    unsigned char *out)
 {
-    struct builder builder = {0};
-    struct pieces pieces = {.count = 0};
-    struct slice headers;
-    unsigned char *content;
-
-    build_headers(&builder, wire, to, event);
-    headers = finish_headers(&builder);
-    pieces_of_content(&pieces, event);
-    content = mempcpy(out + SECURE_HEAD_BYTES, headers.bytes, headers.length);
-    return sign(wire, to, event, out, content, pieces_write(&pieces, content));
+    return mempcpy(out + SECURE_HEAD_BYTES, message->headers.bytes,
+                   message->headers.length);
 }
 
-unsigned char *sealed_encode(struct wire *wire, struct wire_peer *to,
-                             const struct event *event, unsigned char *out)
+unsigned char *secure_write(struct wire *wire, const struct outgoing *message,
+                            unsigned char *out)
 {
-    struct builder builder = {0};
-    struct pieces pieces = {.count = 0};
-    struct sealing sealing;
-    unsigned char *end;
-    struct slice headers;
+    unsigned char *content = write_headers(message, out);
+
+    return sign(wire, message, out, pieces_write(&message->content, content));
+}
+
+static void write_iv(const uint8_t iv[IV_BYTES], unsigned char *headers_end)
+{
+    char text[IV_TEXT_BYTES + 1];
+
+    sodium_bin2base64(text, sizeof(text), iv, IV_BYTES,
+                      sodium_base64_VARIANT_ORIGINAL);
+    memcpy(headers_end - strlen("\"}") - IV_TEXT_BYTES, text, IV_TEXT_BYTES);
+}
+
+unsigned char *sealed_write(struct wire *wire, const struct outgoing *message,
+                            unsigned char *out)
+{
+    unsigned char *content = write_headers(message, out);
+    unsigned char *end = pieces_write(&message->content, content);
+    struct sealing sealing = {
+        .headers = out + SECURE_HEAD_BYTES,
+        .headers_length = message->headers.length,
+        .bytes = content,
+        .length = (size_t)(end - content),
+    };
 
     keys_next_iv(wire->keys, sealing.iv);
-    build_headers(&builder, wire, to, event);
-    put_seal(&builder, sealing.iv);
-    headers = finish_headers(&builder);
-    pieces_of_content(&pieces, event);
-    sealing.headers = out + SECURE_HEAD_BYTES;
-    sealing.headers_length = headers.length;
-    sealing.bytes =
-        mempcpy(out + SECURE_HEAD_BYTES, headers.bytes, headers.length);
-    end = pieces_write(&pieces, sealing.bytes);
-    sealing.length = (size_t)(end - sealing.bytes);
+    write_iv(sealing.iv, content);
     if (!keys_seal(wire->keys, &sealing, end))
         return NULL;
-    return sign(wire, to, event, out, sealing.bytes, end + SEAL_TAG_BYTES);
+    return sign(wire, message, out, end + SEAL_TAG_BYTES);
 }

@@ -297,7 +297,6 @@ static void add_welcome(struct pieces *pieces, const struct event *event)
 
 static void pieces_of(const struct event *event, struct pieces *pieces)
 {
-    pieces->count = 0;
     switch (event->kind) {
     case EVENT_MESSAGE:
         add_room(pieces, event->room);
@@ -350,18 +349,13 @@ static void pieces_of(const struct event *event, struct pieces *pieces)
     pieces_add(pieces, SLICE("\n"));
 }
 
-size_t text_size(const struct event *event)
+void text_prepare(struct outgoing *line)
 {
-    struct pieces pieces;
-
-    pieces_of(event, &pieces);
-    return pieces_size(&pieces);
+    pieces_of(line->event, &line->content);
+    line->size = pieces_size(&line->content);
 }
 
-unsigned char *text_encode(const struct event *event, unsigned char *out)
+unsigned char *text_write(const struct outgoing *line, unsigned char *out)
 {
-    struct pieces pieces;
-
-    pieces_of(event, &pieces);
-    return pieces_write(&pieces, out);
+    return pieces_write(&line->content, out);
 }

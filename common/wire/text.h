@@ -12,7 +12,7 @@ enum wire_outcome text_decode(struct wire *, struct decoder *,
 enum wire_outcome text_decode_end(struct wire *, struct decoder *,
                                   struct request *, enum error_code *);
 
-size_t text_size(const struct event *);
-unsigned char *text_encode(const struct event *, unsigned char *out);
+void text_prepare(struct outgoing *);
+unsigned char *text_write(const struct outgoing *, unsigned char *out);
 
 #endif

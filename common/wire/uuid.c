@@ -3,6 +3,8 @@
  */
 #include "common/wire/uuid.h"
 
+#include "common/base/digits.h"
+
 void uuid_from_random(uint8_t uuid[UUID_BYTES])
 {
     uuid[6] = (uint8_t)((uuid[6] & 0x0F) | 0x40); /* version */
@@ -27,18 +29,6 @@ void uuid_text(const uint8_t uuid[UUID_BYTES], char text[UUID_TEXT_BYTES])
     }
 }
 
-/* What a hexadecimal digit is worth; 16 if it is none. */
-static unsigned digit_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return (unsigned)(c - '0');
-    if (c >= 'a' && c <= 'f')
-        return (unsigned)(c - 'a') + 10;
-    if (c >= 'A' && c <= 'F')
-        return (unsigned)(c - 'A') + 10;
-    return 16;
-}
-
 bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text)
 {
     const char *at = text.bytes;
@@ -48,8 +38,8 @@ bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text)
     for (unsigned i = 0; i < UUID_BYTES; i++, at += 2) {
         if (hyphen_before(i) && *at++ != '-')
             return false;
-        if (digit_value(at[0]) != uuid[i] >> 4 ||
-            digit_value(at[1]) != (uuid[i] & 15u))
+        if (hex_value(at[0]) != uuid[i] >> 4 ||
+            hex_value(at[1]) != (uuid[i] & 15u))
             return false;
     }
     return true;

@@ -204,37 +204,46 @@ size_t wire_need(const struct decoder *decoder)
 
 /* ---- To the peer -------------------------------------------------------- */
 
-size_t wire_size(const struct wire *wire, enum encoding encoding,
-                 const struct wire_peer *to, const struct event *event)
+size_t wire_prepare(const struct wire *wire, enum encoding encoding,
+                    struct wire_peer *to, const struct event *event,
+                    struct outgoing *outgoing)
 {
+    outgoing->encoding = encoding;
+    outgoing->event = event;
+    outgoing->to = to;
+    outgoing->content.count = 0;
+    outgoing->headers.length = 0;
     switch (encoding) {
     case ENCODING_TEXT:
-        return text_size(event);
-    case ENCODING_FRAME:
-        return frame_size(event);
-    case ENCODING_SECURE:
-        return secure_size(wire, to, event);
-    case ENCODING_SEALED:
-        return sealed_size(wire, to, event);
-    case ENCODINGS:
+        text_prepare(outgoing);
         break;
+    case ENCODING_FRAME:
+        frame_prepare(outgoing);
+        break;
+    case ENCODING_SECURE:
+        secure_prepare(wire, outgoing);
+        break;
+    case ENCODING_SEALED:
+        sealed_prepare(wire, outgoing);
+        break;
+    case ENCODINGS:
+        abort();
     }
-    abort();
+    return outgoing->size;
 }
 
-unsigned char *wire_encode(struct wire *wire, enum encoding encoding,
-                           struct wire_peer *to, const struct event *event,
-                           unsigned char *out)
+unsigned char *wire_write(struct wire *wire, const struct outgoing *outgoing,
+                          unsigned char *out)
 {
-    switch (encoding) {
+    switch (outgoing->encoding) {
     case ENCODING_TEXT:
-        return text_encode(event, out);
+        return text_write(outgoing, out);
     case ENCODING_FRAME:
-        return frame_encode(wire, to, event, out);
+        return frame_write(wire, outgoing, out);
     case ENCODING_SECURE:
-        return secure_encode(wire, to, event, out);
+        return secure_write(wire, outgoing, out);
     case ENCODING_SEALED:
-        return sealed_encode(wire, to, event, out);
+        return sealed_write(wire, outgoing, out);
     case ENCODINGS:
         break;
     }

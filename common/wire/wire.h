@@ -10,8 +10,10 @@
 #ifndef RINGCHAT_WIRE_WIRE_H
 #define RINGCHAT_WIRE_WIRE_H
 
+#include "common/base/builder.h"
 #include "common/base/slice.h"
 #include "common/wire/error.h"
+#include "common/wire/pieces.h"
 #include "common/wire/uuid.h"
 
 #include <stdbool.h>
@@ -185,15 +187,27 @@ struct event {
     bool more; /* another reply to the same command follows */
 };
 
-/* The bytes that wire_encode will write, at most RECORD_BYTES_MAX. Never 0. An
- * event to one session is `to` it; to a room NULL. */
-size_t wire_size(const struct wire *, enum encoding, const struct wire_peer *to,
-                 const struct event *);
+/* An event, ready to be written: what it is made of, so that its size and its
+ * bytes cannot disagree. The event and what it refers to stay the caller's, and
+ * as they are until it is written. Not to be copied. */
+struct outgoing {
+    enum encoding encoding;
+    const struct event *event;
+    struct wire_peer *to; /* whom it is for alone; NULL: a room */
+    size_t size;          /* in bytes: 1 to RECORD_BYTES_MAX */
+    struct pieces content;
+    struct builder headers; /* of secure and sealed, else empty */
+};
 
-/* Writes them; returns their end, NULL if the cryptography failed (no
- * memory). */
-unsigned char *wire_encode(struct wire *, enum encoding, struct wire_peer *to,
-                           const struct event *, unsigned char *out);
+/* Fills in what will be written for the event, `to` that peer or (NULL) a
+ * room; returns its size. */
+size_t wire_prepare(const struct wire *, enum encoding, struct wire_peer *to,
+                    const struct event *, struct outgoing *);
+
+/* Writes `size` bytes, once; returns their end, NULL if the cryptography failed
+ * (no memory). */
+unsigned char *wire_write(struct wire *, const struct outgoing *,
+                          unsigned char *out);
 
 /* The encoding that a dialect is answered in, at first. */
 enum encoding dialect_encoding(enum dialect);

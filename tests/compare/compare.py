@@ -150,6 +150,8 @@ def prepare(out):
     if not shutil.which("gnuplot"):
         raise Trouble("gnuplot is not installed: it draws the pictures")
     out.mkdir(parents=True, exist_ok=True)
+    for failed in out.glob("failed-*.txt"):  # in an earlier run
+        failed.unlink()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

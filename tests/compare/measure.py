@@ -103,6 +103,10 @@ def words(*parts):
     return [str(part) for part in parts]
 
 
+def first_line(text):
+    return (text.strip() or "it has said nothing").splitlines()[0]
+
+
 def run_load(command, seconds, keep):
     """Its report. If its checks fail, what it has said is kept."""
     process = subprocess.Popen(
@@ -124,7 +128,7 @@ def run_load(command, seconds, keep):
         keep.write_text(f"{shlex.join(command)}\n{complaints}{output}")
         raise Trouble(
             f"the load has ended with status {process.returncode}, "
-            f"see {servers.shown(keep)}:\n{complaints.strip()}"
+            f"see {servers.shown(keep)}: {first_line(complaints)}"
         )
     return json.loads(output)
 

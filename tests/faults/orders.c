@@ -82,7 +82,7 @@ static void change_receive(struct io_uring_sqe *sqe)
     else if (fault_happens(FAULT_NO_BUFFER))
         fail(sqe, ENOBUFS);
     else if (fault_happens(FAULT_RECEIVE_SHORT))
-        sqe->len = (unsigned)fault_magnitude(BUFFER_BYTES);
+        sqe->len = (unsigned)fault_magnitude(LARGE_BYTES);
 }
 
 /* EMFILE, ENFILE: the server gives up its spare descriptor, and then the next

@@ -1,7 +1,7 @@
 /*
  * What the server sends: an event of made-up fields in every encoding that has
- * a word for it. wire_size has to have said how long it becomes, and a client
- * has to be able to read it, with the key of the golden vectors.
+ * a word for it. wire_prepare has to have said how long it becomes, and a
+ * client has to be able to read it, with the key of the golden vectors.
  */
 #include "tests/fuzz/support_wire.h"
 
@@ -294,13 +294,14 @@ static void check_encoding(enum encoding encoding, struct wire_peer *to,
                            const struct event *event)
 {
     uint64_t seq = to ? to->seq_out : 0;
-    size_t size = wire_size(fuzz_wire(), encoding, to, event);
+    struct outgoing outgoing;
+    size_t size = wire_prepare(fuzz_wire(), encoding, to, event, &outgoing);
     unsigned char *message = malloc(size), *end;
 
     assert(size > 0 && size <= RECORD_BYTES_MAX);
     if (!message)
         abort();
-    end = wire_encode(fuzz_wire(), encoding, to, event, message);
+    end = wire_write(fuzz_wire(), &outgoing, message);
     assert(end == message + size);
     if (encoding == ENCODING_TEXT)
         check_text(message, size);

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.stages(4), pytest.mark.families("tcp4")]
 
 LINES = 100
 MEMBERS = 20
-# More than stage 4 has buffers, which are 256; and what fills many of them.
+# More than stage 4 has large buffers, which are 64; and what fills many.
 TALKERS = 300
 TALK = b"\n" * 200_000
 

@@ -38,7 +38,7 @@ def flooding(url, rooms, line="x" * 1000):
 
 
 TALKERS = 300
-# 30 KB each, from more of them than stage 4 has buffers, which is 128.
+# 30 KB each, from more of them than stage 4 has large buffers, which is 64.
 TALK = [f"{n} " + "y" * 1000 for n in range(30)]
 
 

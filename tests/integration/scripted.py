@@ -101,7 +101,7 @@ def misname(speaker=0, number=0):
     """It says that it is another."""
 
     def fate(said):
-        name = b"%06x %08x " % (said.speaker + speaker, said.number + number)
+        name = b"%06x %08x:" % (said.speaker + speaker, said.number + number)
         return [said.line(name + said.text[len(name) :])]
 
     return fate

@@ -340,6 +340,9 @@ def command(pytestconfig, folder):
     return make_command
 
 
+# Where there is no perf(1) strace(1) counts, under which LeakSanitizer does not
+# work.
+@pytest.mark.unsanitized
 def test_small_run(command, folder):
     made = command(
         "--only", "fanout-1-100,echo",

@@ -286,7 +286,7 @@ TEXT_CASES = {
     "notice": ({10: scripted.tell(b"* by the way")}, NOTHING),
     "presence": ({10: scripted.tell(b"[lobby] * eve joined")}, NOTHING),
     "another room": (
-        {10: scripted.tell(b"[lobby] eve: 000000 00000000 hello")},
+        {10: scripted.tell(b"[lobby] eve: 000000 00000000:hello")},
         {"corrupted": 1},
     ),
     "no line": ({10: scripted.tell(b"")}, {"corrupted": 1}),
@@ -671,7 +671,7 @@ def test_input(verify, folder):
         done = verify(server, "--input", file, clients=3, senders=2)
         done.expect(**clean(3, 2))
         for (speaker, number), text in said_by(server).items():
-            name = f"{speaker:06x} {number:08x} "
+            name = f"{speaker:06x} {number:08x}:"
             assert text == (name + lines[number % len(lines)]).encode()
 
     together(

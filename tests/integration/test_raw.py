@@ -345,7 +345,7 @@ def blasted(size, count, seed=1):
     stream = bytearray()
     for number in range(count):
         begin = number % 1024 * 61
-        stream += b"%06x %08x " % (0, number)
+        stream += b"%06x %08x:" % (0, number)
         stream += around[begin : begin + length] + b"\n"
     return bytes(stream)
 

@@ -126,7 +126,7 @@ bool message_name(const void *text, size_t length, struct message_name *name)
     const char *at = text;
 
     return length >= MESSAGE_NAME_BYTES && at[SPEAKER_DIGITS] == ' ' &&
-           at[MESSAGE_NAME_BYTES - 1] == ' ' &&
+           at[MESSAGE_NAME_BYTES - 1] == ':' &&
            hex_read(at, SPEAKER_DIGITS, &name->speaker) &&
            hex_read(at + SPEAKER_DIGITS + 1, NUMBER_DIGITS, &name->number);
 }
@@ -149,7 +149,7 @@ void message_write(const struct matter *matter, uint32_t speaker,
     hex_write(speaker, SPEAKER_DIGITS, text);
     text[SPEAKER_DIGITS] = ' ';
     hex_write(number, NUMBER_DIGITS, text + SPEAKER_DIGITS + 1);
-    text[MESSAGE_NAME_BYTES - 1] = ' ';
+    text[MESSAGE_NAME_BYTES - 1] = ':';
     if (matter->lines && length > 0)
         memcpy(rest, line_of(matter, number)->bytes, length);
     else

@@ -3,11 +3,14 @@
  * that is different each time, so that a message which is lost, comes twice, in
  * another order or changed is known for what it is.
  *
- *     00001a 0000003f kQ7c+e...
+ *     00001a 0000003f:kQ7c+e...
  *     ^      ^        ^
  *     |      |        from the seed, or a line of a file
  *     |      the number of the message, from 0
  *     the speaker
+ *
+ * No message ends with a space, unless a line of the file does: there are
+ * servers that drop it.
  *
  * No I/O.
  */

@@ -37,12 +37,12 @@ static void check_lane(const struct room *room, enum encoding encoding,
         assert_int_equal(readers, 0);
         return;
     }
-    assert_int_equal(lane->readers, readers);
+    assert_int_equal(lane->view.readers, readers);
     assert_true(readers > 0); /* R2 */
-    assert_int_equal(lane->behind, behind);
-    assert_int_equal(lane->seq, room->seq);
+    assert_int_equal(lane->view.behind, behind);
+    assert_int_equal(lane->view.head.seq, room->seq);
     if (behind == 0)
-        assert_null(lane->oldest);
+        assert_null(lane->view.oldest);
 }
 
 static void check_room(struct chat *chat, struct room *room)
@@ -283,7 +283,8 @@ bool is_turn_awaited(const struct session *session)
 {
     const struct chat *chat = session->chat;
 
-    return session->paused && session->until_ns == chat->now_ns + 1 &&
+    return session->paused &&
+           (chat->waiting || session->until_ns == chat->now_ns + 1) &&
            chat->config.rate_per_second == 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "tests/unit/support_alloc.h"
 #include "tests/unit/support_chat.h"
+#include "tests/unit/support_chat_binary.h"
 
 #include <string.h>
 
@@ -134,39 +135,75 @@ static void test_blocked_session_is_not_returned(void **state)
     engine_stop();
 }
 
-/* Who has sent far more than a turn may say shares the turns with others who
- * have too, and holds up nobody's command for long. */
-static void test_talkers_share_the_turns(void **state)
+#define TALKERS 40
+#define TALKERS_LINES 1000
+
+/* Each has sent more than a turn may say, many times over. */
+static void start_talkers(size_t clients)
 {
     struct chat_config config = engine_config();
-    size_t talkers = 7, lines = 2000;
+
+    config.room_window_bytes = 1000;
+    engine_start(&config);
+    clients_connect(clients);
+    for (size_t i = 0; i < TALKERS; i++) {
+        for (size_t j = 0; j < TALKERS_LINES; j++)
+            client_send(&engine.clients[i], "something");
+    }
+}
+
+static void take_turns(size_t turns)
+{
+    for (size_t turn = 0; turn < turns; turn++) {
+        engine_turn();
+        engine.now_ns += TURN_LOOK_NS;
+    }
+}
+
+/* Who has waited longest goes on first, so all have said as much. */
+static void test_talkers_share_the_turns(void **state)
+{
+    const uint64_t a_turn = 500 / strlen("[lobby] guest-1: something\n");
+
+    (void)state;
+    start_talkers(TALKERS);
+    take_turns(10 * TALKERS);
+    for (size_t i = 0; i < TALKERS; i++) {
+        uint64_t said = engine.clients[i].session->messages;
+
+        assert_in_range(said, 8 * a_turn, 12 * a_turn);
+    }
+    engine_stop();
+}
+
+/* They hold up nobody's command for longer than each has had one turn. */
+static void test_talkers_hold_up_nobody(void **state)
+{
     struct client *other;
 
     (void)state;
-    config.room_window_bytes = 1000;
-    engine_start(&config);
-    clients_connect(talkers + 1);
-    other = &engine.clients[talkers];
-    for (size_t i = 0; i < talkers; i++) {
-        for (size_t j = 0; j < lines; j++)
-            client_send(&engine.clients[i], "something");
-    }
-    for (size_t turn = 0; turn < 300; turn++) {
-        engine_turn();
-        engine.now_ns += TURN_LOOK_NS;
-        if (turn == 10)
-            client_send(other, "/echo hello");
-        if (turn == 30)
-            assert_non_null(memmem(other->out.data, other->out.length,
-                                   "\nhello\n", strlen("\nhello\n")));
-    }
-    for (size_t i = 0; i < talkers; i++) {
-        uint64_t said = engine.clients[i].session->messages;
+    start_talkers(TALKERS + 1);
+    other = &engine.clients[TALKERS];
+    take_turns(3 * TALKERS);
+    client_send(other, "/echo hello");
+    take_turns(TALKERS + 2);
+    assert_non_null(memmem(other->out.data, other->out.length, "\nhello\n",
+                           strlen("\nhello\n")));
+    engine_stop();
+}
 
-        assert_true(said > 0 && said < lines);
-        assert_true(said > engine.clients[0].session->messages / 4);
-        assert_true(said / 4 < engine.clients[0].session->messages);
-    }
+/* Nor do they keep anybody from coming in, in time. */
+static void test_talkers_keep_out_nobody(void **state)
+{
+    struct client *other;
+
+    (void)state;
+    start_talkers(TALKERS);
+    take_turns(TALKERS);
+    other = binary_connect(DIALECT_FRAME);
+    frame_hello(other, "newcomer");
+    take_turns(2);
+    assert_int_equal(other->session->state, SESSION_OPEN);
     engine_stop();
 }
 
@@ -246,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_blocked_members_are_skipped),
         cmocka_unit_test(test_blocked_session_is_not_returned),
         cmocka_unit_test(test_talkers_share_the_turns),
+        cmocka_unit_test(test_talkers_hold_up_nobody),
+        cmocka_unit_test(test_talkers_keep_out_nobody),
         cmocka_unit_test(test_no_allocation_per_member),
         cmocka_unit_test(test_asker_has_its_turn),
     };

@@ -1,7 +1,7 @@
 /*
  * What goes to a peer: the golden vectors of all encodings, and events of every
  * kind with names, texts and numbers from the least to the longest. Exactly
- * the bytes are written that wire_size has said; those of `frame` are what
+ * the bytes are written that wire_prepare has said; those of `frame` are what
  * docs/protocol.md says. What `secure` messages say is in test_signed.c, lines
  * are in test_text.c.
  */
@@ -60,16 +60,16 @@ static struct encoded encode(enum encoding encoding, const struct event *event)
 {
     struct wire_peer *to = is_to_room(event->kind) ? NULL : &station.peer;
     struct wire_peer before = station.peer;
+    struct outgoing outgoing;
     struct encoded encoded;
 
-    encoded.size = wire_size(station.wire, encoding, to, event);
+    encoded.size = wire_prepare(station.wire, encoding, to, event, &outgoing);
     assert_in_range(encoded.size, 1, RECORD_BYTES_MAX);
     assert_memory_equal(&station.peer, &before, sizeof(before));
     encoded.bytes = malloc(encoded.size);
     assert_non_null(encoded.bytes);
-    assert_ptr_equal(
-        wire_encode(station.wire, encoding, to, event, encoded.bytes),
-        encoded.bytes + encoded.size);
+    assert_ptr_equal(wire_write(station.wire, &outgoing, encoded.bytes),
+                     encoded.bytes + encoded.size);
     return encoded;
 }
 

@@ -14,6 +14,7 @@
 
 #include "common/base/builder.h"
 #include "common/base/limits.h"
+#include "tests/unit/support_headers.h"
 #include "tests/unit/support_json.h"
 #include "tests/unit/support_random.h"
 
@@ -22,8 +23,6 @@
 #include <string.h>
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct headers *headers;
 
 /* Parses a copy, which the bytes that may be read end with. Jansson alone must
  * say the same of it (what it makes of it: test_plain.c). */
@@ -39,23 +38,6 @@ static bool parse(struct slice json)
     assert_int_equal(headers_parse(headers, json), parsed);
     free(copy);
     return parsed;
-}
-
-static int open_headers(void **state)
-{
-    (void)state;
-    headers_seed(1);
-    headers = headers_create();
-    assert_non_null(headers);
-    return 0;
-}
-
-static int close_headers(void **state)
-{
-    (void)state;
-    headers_destroy(headers);
-    headers_destroy(NULL);
-    return 0;
 }
 
 #define assert_parsed(json) assert_true(parse(json))

@@ -14,6 +14,7 @@
 
 #include "common/base/limits.h"
 #include "tests/unit/support_alloc.h"
+#include "tests/unit/support_headers.h"
 #include "tests/unit/support_random.h"
 
 #include <stdio.h>
@@ -29,24 +30,6 @@
 _Static_assert(HEADERS_MEMORY_BYTES / 4 * 3 >=
                    COST_MAX * HEADERS_BYTES_MAX + COST_OPEN_MAX,
                "a quarter is left");
-
-static struct headers *headers;
-
-static int open_headers(void **state)
-{
-    (void)state;
-    headers_seed(1);
-    headers = headers_create();
-    assert_non_null(headers);
-    return 0;
-}
-
-static int close_headers(void **state)
-{
-    (void)state;
-    headers_destroy(headers);
-    return 0;
-}
 
 /* What it takes, which is not over the bound. */
 static size_t cost(struct slice json, bool parsed)

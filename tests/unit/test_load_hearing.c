@@ -51,7 +51,7 @@ static void send_notice(struct listener *listener)
         "[lobby] * alice left\n",
         "(private) alice: psst\n",
         "* pong\n",
-        "[den] * alice set the topic: 000005 00000000 \n",
+        "[den] * alice set the topic: 000005 00000000:\n",
         "! unknown-command /x\n",
     };
     size_t which = draw(sizeof(notices) / sizeof(*notices));
@@ -136,7 +136,7 @@ static void fault_misname(struct listener *listener, size_t index)
         return;
     }
     number = (uint32_t)draw(name.number);
-    snprintf(other, sizeof(other), "%06x %08x ", FIRST_SPEAKER + name.speaker,
+    snprintf(other, sizeof(other), "%06x %08x:", FIRST_SPEAKER + name.speaker,
              number);
     memcpy(text, other, MESSAGE_NAME_BYTES);
     put_said(listener, name.speaker, text, length);
@@ -148,8 +148,8 @@ static void fault_misname(struct listener *listener, size_t index)
 static void fault_of_nobody(struct listener *listener, size_t index)
 {
     static const char *const names[] = {
-        "000004 00000000 ", "000008 00000000 ", "ffffff 00000000 ",
-        "000005 ffffffff ", "000006 000000c8 ", "000000 00000000 ",
+        "000004 00000000:", "000008 00000000:", "ffffff 00000000:",
+        "000005 ffffffff:", "000006 000000c8:", "000000 00000000:",
     };
     char text[SIZE_MAX_SAID];
     size_t length = write_text(index, text);
@@ -232,7 +232,7 @@ static void fault_lag(struct listener *listener, size_t index)
 static void fault_no_item(struct listener *listener, size_t index)
 {
     if (is_text()) {
-        put_line(listener, "]den[ alice: 000005 00000000 \n");
+        put_line(listener, "]den[ alice: 000005 00000000:\n");
         expect_unnamed(listener);
     }
     send_message(listener, index);

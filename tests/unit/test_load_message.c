@@ -60,7 +60,7 @@ static void test_written_as_described(void **state)
     (void)state;
     matter_init(&matter, 40, SEED);
     text = write_message(0x1a, 0x3f);
-    assert_memory_equal(text, "00001a 0000003f ", MESSAGE_NAME_BYTES);
+    assert_memory_equal(text, "00001a 0000003f:", MESSAGE_NAME_BYTES);
     for (size_t i = MESSAGE_NAME_BYTES; i < 40; i++)
         assert_true(text[i] > ' ' && text[i] < 0x7f);
     free(text);
@@ -303,17 +303,18 @@ static void test_another_length(void **state)
 static void test_no_name(void **state)
 {
     static const char *const texts[] = {
-        "00001A 0000003f ",  "00001a 0000003F ", " 0001a 0000003f ",
-        "0x001a 0000003f ",  "00001a 0000003g ", "00001a0 000003f ",
-        "00001a 0000003f\n", "00001a-0000003f ", "00001\n 0000003f ",
-        "/0001a 0000003f ",  ":0001a 0000003f ", "`0001a 0000003f ",
-        "00001a +000003f ",  "00001a 0000003 f", "                ",
+        "00001A 0000003f:",  "00001a 0000003F:", " 0001a 0000003f:",
+        "0x001a 0000003f:",  "00001a 0000003g:", "00001a0 000003f:",
+        "00001a 0000003f\n", "00001a-0000003f:", "00001\n 0000003f:",
+        "/0001a 0000003f:",  ":0001a 0000003f:", "`0001a 0000003f:",
+        "00001a +000003f:",  "00001a 0000003 f", "                ",
+        "00001a 0000003f ",
     };
     struct message_name name;
 
     (void)state;
-    assert_true(message_name("00001a 0000003f ", 16, &name));
-    assert_false(message_name("00001a 0000003f ", 15, &name));
+    assert_true(message_name("00001a 0000003f:", 16, &name));
+    assert_false(message_name("00001a 0000003f:", 15, &name));
     assert_false(message_name("", 0, &name));
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         assert_false(message_name(texts[i], 16, &name));

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "common/base/builder.h"
-#include "common/wire/headers.h"
+#include "tests/unit/support_headers.h"
 #include "tests/unit/support_random.h"
 
 #include <stdlib.h>
@@ -24,24 +24,6 @@
 #define TWELVE                                                                 \
     "\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,"                         \
     "\"g\":7,\"h\":8,\"i\":9,\"j\":10,\"k\":11,\"l\":12"
-
-static struct headers *headers;
-
-static int open_headers(void **state)
-{
-    (void)state;
-    headers_seed(1);
-    headers = headers_create();
-    assert_non_null(headers);
-    return 0;
-}
-
-static int close_headers(void **state)
-{
-    (void)state;
-    headers_destroy(headers);
-    return 0;
-}
 
 /* ---- Both ways ---------------------------------------------------------- */
 

@@ -151,14 +151,15 @@ static void unseal(struct letter *letter)
 static struct letter encode(enum encoding encoding, struct wire_peer *to,
                             const struct event *event)
 {
-    struct letter letter = {.size =
-                                wire_size(station.wire, encoding, to, event)};
+    struct outgoing outgoing;
+    struct letter letter = {
+        .size = wire_prepare(station.wire, encoding, to, event, &outgoing),
+    };
 
     letter.bytes = malloc(letter.size);
     assert_non_null(letter.bytes);
-    assert_ptr_equal(
-        wire_encode(station.wire, encoding, to, event, letter.bytes),
-        letter.bytes + letter.size);
+    assert_ptr_equal(wire_write(station.wire, &outgoing, letter.bytes),
+                     letter.bytes + letter.size);
     read_letter(&letter);
     if (encoding == ENCODING_SEALED)
         unseal(&letter);
@@ -470,7 +471,8 @@ static void test_sizes_change_nothing(void **state)
     station_meet(&station, true);
     first = encode(ENCODING_SEALED, &station.peer, &event);
     for (int i = 0; i < 10; i++)
-        wire_size(station.wire, ENCODING_SEALED, &station.peer, &event);
+        wire_prepare(station.wire, ENCODING_SEALED, &station.peer, &event,
+                     &(struct outgoing){0});
     assert_true(station.peer.seq_out == 1);
     second = encode(ENCODING_SEALED, &station.peer, &event);
     assert_int_equal(second.iv[IV_BYTES - 1], first.iv[IV_BYTES - 1] + 1);
@@ -526,6 +528,7 @@ static void test_wire_without_a_key(void **state)
 {
     struct event event = {.kind = EVENT_PING, .number = 1};
     struct wire_config config = vector_config();
+    struct outgoing outgoing;
     unsigned char bytes[64];
     struct wire *wire;
 
@@ -534,9 +537,8 @@ static void test_wire_without_a_key(void **state)
     config.key_length = 0;
     wire = wire_create(&config, &station.budget);
     assert_non_null(wire);
-    assert_ptr_equal(
-        wire_encode(wire, ENCODING_FRAME, &station.peer, &event, bytes),
-        bytes + 13);
+    wire_prepare(wire, ENCODING_FRAME, &station.peer, &event, &outgoing);
+    assert_ptr_equal(wire_write(wire, &outgoing, bytes), bytes + 13);
     wire_destroy(wire);
     wire_destroy(NULL);
 }
@@ -597,13 +599,13 @@ static void test_encode_without_memory(void **state)
     do {
         unsigned long before = alloc_count();
         const unsigned char *end;
+        struct outgoing outgoing;
         struct letter letter;
 
-        assert_true(wire_size(station.wire, ENCODING_SEALED, &station.peer,
-                              &event) <= sizeof(bytes));
+        assert_true(wire_prepare(station.wire, ENCODING_SEALED, &station.peer,
+                                 &event, &outgoing) <= sizeof(bytes));
         alloc_fail_at(++n);
-        end = wire_encode(station.wire, ENCODING_SEALED, &station.peer, &event,
-                          bytes);
+        end = wire_write(station.wire, &outgoing, bytes);
         reached = alloc_count() - before >= n;
         alloc_fail_at(0);
         assert_true(end || reached);

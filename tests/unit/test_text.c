@@ -801,13 +801,13 @@ static void test_whole_lines_cost_nothing(void **state)
 
 static void assert_encoded(const struct event *event, const char *line)
 {
-    size_t size = wire_size(NULL, ENCODING_TEXT, NULL, event);
+    struct outgoing outgoing;
+    size_t size = wire_prepare(NULL, ENCODING_TEXT, NULL, event, &outgoing);
     unsigned char *out = malloc(size);
 
     assert_non_null(out);
     assert_int_equal(size, strlen(line));
-    assert_ptr_equal(wire_encode(NULL, ENCODING_TEXT, NULL, event, out),
-                     out + size);
+    assert_ptr_equal(wire_write(NULL, &outgoing, out), out + size);
     assert_memory_equal(out, line, size);
     free(out);
 }
