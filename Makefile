@@ -46,7 +46,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace compare test faults sim sim-faults sim-test coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace compare test faults sim sim-faults sim-test litmus coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -138,6 +138,7 @@ UNITS    := $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
 LOAD_UNITS := $(filter $(OUT)/unit/test_load_%,$(UNITS))
 CORE_UNITS := $(filter-out $(LOAD_UNITS),$(UNITS))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
+LITMUSES := $(patsubst tests/litmus/%.c,$(OUT)/%,$(wildcard tests/litmus/litmus_*.c))
 
 C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c tests/*/*.c tests/load/raw/*.c)
 C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h tests/*/*.h tests/load/raw/*.h)
@@ -155,8 +156,8 @@ $(STAGES:%=build/%) build/ringchat-load build/raw: build/%: build/$(DEFAULT)/%
 
 # The pure core and the base beneath it. A folder is newer when a file has
 # come or gone: then its archive is made again, without what has gone.
-$(OUT)/libcore.a: $(call objects,common/buffer/*.c common/wire/*.c common/chat/*.c) \
-    common/buffer common/wire common/chat
+$(OUT)/libcore.a: $(call objects,common/buffer/*.c common/shard/*.c common/wire/*.c common/chat/*.c) \
+    common/buffer common/shard common/wire common/chat
 $(OUT)/libbase.a: $(call objects,common/base/*.c) common/base
 $(OUT)/%.a:
 	$(call show,AR   $@)
@@ -184,6 +185,7 @@ $(CORE_UNITS): private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--
 $(OUT)/sim: $(call objects,tests/sim/*.c tests/unit/support_random.c) $(LIBRARIES)
 # See tests/sim/alloc.h.
 $(OUT)/sim: private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign,--wrap=free
+$(LITMUSES): $(OUT)/%: $(OUT)/obj/tests/litmus/%.o $(call objects,tests/litmus/support.c tests/unit/support_random.c) $(LIBRARIES)
 $(OUT)/bench-log: $(OUT)/obj/tests/bench/log.o $(LIBRARIES)
 $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/support*.c) $(LIBRARIES)
 # libFuzzer has the main. What it watches is the code that is tried, not the code
@@ -191,7 +193,7 @@ $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/suppor
 $(FUZZERS): private LINK := $(subst fuzzer-no-link,fuzzer,$(LINK))
 $(call objects,tests/fuzz/*.c): private SANITIZERS := $(subst fuzzer-no-link$(comma),,$(SANITIZERS))
 
-$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(OUT)/sim $(OUT)/bench-log:
+$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(LITMUSES) $(OUT)/sim $(OUT)/bench-log:
 	$(call show,LINK $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
@@ -244,6 +246,7 @@ PACKAGES_test := $(PACKAGES_run) $(PACKAGES_vectors) libcmocka-dev \
 PACKAGES_sim  := $(PACKAGES_run)
 PACKAGES_sim-faults := gcc $(PACKAGES_build) $(PACKAGES_vectors) patch
 PACKAGES_sim-test := $(PACKAGES_sim-faults)
+PACKAGES_litmus := $(PACKAGES_run)
 PACKAGES_coverage := $(PACKAGES_run) $(PACKAGES_vectors) gcc gcovr libcmocka-dev
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
@@ -354,7 +357,7 @@ bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken f
 # and UndefinedBehaviorSanitizer, the servers as they are released, and those
 # with a ring with faults. One after another, since the integration tests measure
 # time. Units and simulator have one thread: ThreadSanitizer has nothing to say
-# of them.
+# of them. What threads share has a target of its own, litmus.
 .PHONY: test
 test: deps ## all tests; SANITIZE=thread: under that alone; STAGE=1, K=unix: select
 ifeq ($(SANITIZE),)
@@ -439,6 +442,20 @@ sim-faults: deps ## whether the simulator finds the faults planted by tests/sim/
 sim-test: sim-faults ## that, and that a seed is always the same history
 	@$(MAKE) $(lastword $(SIMULATORS)) MODE=release CC=gcc SANITIZE=address,undefined
 	@$(PYTHON) tests/sim/same_traces $(SIMULATORS)
+
+# tests/litmus: what is said of memory order, by threads that would see it
+# broken. As released, where the processor has its own way; under
+# AddressSanitizer, which knows what has been freed; and under ThreadSanitizer,
+# which knows what another processor might do.
+.PHONY: litmus litmus-all
+litmus: deps ## what threads share, each for SECONDS=20, as released and under sanitizers
+	@$(MAKE) litmus-all MODE=release SANITIZE=
+	@$(MAKE) litmus-all MODE=release SANITIZE=address,undefined
+	@$(MAKE) litmus-all MODE=release SANITIZE=thread
+
+litmus-all: $(LITMUSES)
+	@echo '== litmus: $(VARIANT)'
+	@for litmus in $^; do $$litmus --seconds $(SECONDS) $(ARGS) || exit 1; done
 
 # In a variant of its own, whatever is asked for.
 .PHONY: coverage coverage-all

@@ -4,10 +4,12 @@
  *   L1  positions are contiguous: each segment starts where the one before it
  *       ends, and the newest ends at the head.
  *   L2  `behind` is the number of readers whose cursor is before the head; at
- *       zero nothing is kept.
+ *       zero, in the views of all workers, nothing is kept.
  *   L3  the newest message is kept while anybody is behind it and no more than
  *       the window has followed it: without that bound, notices after a last
  *       message would fill the memory.
+ *   L4  while a worker's readers have not reached the head, the segments from
+ *       the published `oldest` on lead, by `next`, to the published `head`.
  *
  * An append makes every reader a reader behind; a reader reaches the head at
  * most once between two appends. So L2 costs an addition and no walk.
@@ -21,32 +23,58 @@
 void lane_init(struct lane *lane, uint64_t seq)
 {
     *lane = (struct lane){
-        .seq = seq,
+        .view = {.head = {0, seq}},
         .newest_message = UINT64_MAX,
         .grade = SEGMENT_SMALL,
     };
-    atomic_init(&lane->head, 0);
 }
+
+/* ---- Publishing --------------------------------------------------------- */
 
 /* The owner reads its own writes: no order needed. */
-static uint64_t head_position(const struct lane *lane)
+static void publish_oldest(const struct lane *lane)
 {
-    return atomic_load_explicit(&lane->head, memory_order_relaxed);
+    struct segment *oldest = lane->view.oldest;
+
+    /* Release: the segment. Partner: follower_refresh. */
+    if (atomic_load_explicit(&lane->shared->oldest, memory_order_relaxed) !=
+        oldest)
+        atomic_store_explicit(&lane->shared->oldest, oldest,
+                              memory_order_release);
 }
 
-static uint64_t segment_end(const struct segment *segment)
+/* Publishes the record that has been appended: where the way to it begins
+ * (L4), then its bytes, then what it makes of the window. */
+static void publish_record(const struct lane *lane, uint64_t start)
 {
-    return segment->start + segment_used(segment);
+    struct shared_lane *shared = lane->shared;
+
+    publish_oldest(lane);
+    /* Release: the bytes, their marks, and `next` up to them. Partner:
+     * follower_refresh. */
+    atomic_store_explicit(&shared->head, lane->view.head.position,
+                          memory_order_release);
+    /* Release, after the head: who sees it sees a head that is not before it.
+     * Partner: follower_refresh. */
+    atomic_store_explicit(&shared->start, start, memory_order_release);
 }
 
-static void detach_oldest(struct lane *lane, struct segment_store *store)
-{
-    struct segment *segment = lane->oldest;
+/* ---- Segments that go --------------------------------------------------- */
 
-    lane->oldest = segment->next;
-    if (!lane->oldest)
-        lane->newest = NULL;
-    segment_detach(store, segment);
+/* Out of the list first: what is retired, nobody comes upon any more. */
+static void drop_oldest(struct lane *lane, struct segment_store *store)
+{
+    struct segment *segment = lane->view.oldest;
+
+    lane->view.oldest = segment->next;
+    if (!lane->view.oldest)
+        lane->view.newest = NULL;
+    if (!lane->shared) {
+        segment_detach(store, segment);
+        return;
+    }
+    publish_oldest(lane);
+    segment_retire(store, segment);
 }
 
 /*
@@ -55,22 +83,47 @@ static void detach_oldest(struct lane *lane, struct segment_store *store)
  */
 static void drop_all(struct lane *lane, struct segment_store *store)
 {
+    const struct view *view = &lane->view;
     uint64_t kept =
-        lane->oldest ? head_position(lane) - lane->oldest->start : 0;
+        view->oldest ? view->head.position - view->oldest->start : 0;
 
     if (lane->grade == SEGMENT_LARGE && kept < 4 * KIB)
         lane->grade = SEGMENT_MEDIUM;
     else if (lane->grade == SEGMENT_MEDIUM && kept < 256)
         lane->grade = SEGMENT_SMALL;
-    while (lane->oldest)
-        detach_oldest(lane, store);
+    while (view->oldest)
+        drop_oldest(lane, store);
+}
+
+/* ---- Making and ending -------------------------------------------------- */
+
+static size_t shared_bytes(uint32_t workers)
+{
+    return sizeof(struct shared_lane) + workers * sizeof(struct reach);
+}
+
+static void shared_free(struct lane *lane, struct segment_store *store)
+{
+    if (!lane->shared)
+        return;
+    budget_free(store->budget, lane->shared,
+                shared_bytes(lane->shared->workers));
+    lane->shared = NULL;
+}
+
+bool lane_is_read(const struct lane *lane)
+{
+    return lane->view.readers > 0 || (lane->shared && lane->shared->admitted);
 }
 
 void lane_release(struct lane *lane, struct segment_store *store)
 {
-    assert(lane->readers == 0);
+    assert(!lane_is_read(lane));
     drop_all(lane, store);
+    shared_free(lane, store);
 }
+
+/* ---- Appending ---------------------------------------------------------- */
 
 /* A segment has filled up, so the next one is larger. A record that needs a
  * segment of its own size says nothing about the next ones. */
@@ -83,7 +136,7 @@ static void grow_grade(struct lane *lane, const struct segment *filled)
 unsigned char *lane_reserve(struct lane *lane, struct segment_store *store,
                             uint32_t length)
 {
-    struct segment *newest = lane->newest;
+    struct segment *newest = lane->view.newest;
     struct segment *segment;
 
     assert(length > 0);
@@ -96,20 +149,20 @@ unsigned char *lane_reserve(struct lane *lane, struct segment_store *store,
         segment = segment_create(store, SEGMENT_SMALL, length);
     if (!segment)
         return NULL;
-    segment->start = head_position(lane);
-    segment->seq = lane->seq;
+    segment->start = lane->view.head.position;
+    segment->seq = lane->view.head.seq;
     if (newest)
         newest->next = segment;
     else
-        lane->oldest = segment;
-    lane->newest = segment;
+        lane->view.oldest = segment;
+    lane->view.newest = segment;
     return segment->data;
 }
 
 /* Where the window begins: nothing that starts before it is kept. */
 static uint64_t window_start(const struct lane *lane, uint64_t window_bytes)
 {
-    uint64_t head = head_position(lane);
+    uint64_t head = lane->view.head.position;
     uint64_t start = head > window_bytes ? head - window_bytes : 0;
 
     if (start > lane->newest_message &&
@@ -119,170 +172,184 @@ static uint64_t window_start(const struct lane *lane, uint64_t window_bytes)
 }
 
 static void drop_outside(struct lane *lane, struct segment_store *store,
-                         uint64_t window_bytes)
+                         uint64_t start)
 {
-    uint64_t start = window_start(lane, window_bytes);
+    const struct view *view = &lane->view;
 
-    while (lane->oldest != lane->newest && segment_end(lane->oldest) <= start)
-        detach_oldest(lane, store);
+    while (view->oldest != view->newest && segment_end(view->oldest) <= start)
+        drop_oldest(lane, store);
+}
+
+/* What the record in the reservation makes of the lane. */
+static void append(struct lane *lane, uint32_t length, enum record_kind kind)
+{
+    struct cursor head = lane->view.head;
+
+    assert(segment_end(lane->view.newest) == head.position); /* L1 */
+    segment_commit(lane->view.newest, length, kind);
+    if (kind == RECORD_MESSAGE) {
+        lane->newest_message = head.position;
+        lane->newest_bytes = length;
+        head.seq++;
+    }
+    head.position += length;
+    view_advance(&lane->view, head);
 }
 
 void lane_commit(struct lane *lane, struct segment_store *store,
                  uint32_t length, enum record_kind kind, uint64_t window_bytes)
 {
-    uint64_t head = head_position(lane);
+    uint64_t start;
 
-    assert(segment_end(lane->newest) == head); /* L1 */
-    segment_commit(lane->newest, length, kind);
-    if (kind == RECORD_MESSAGE) {
-        lane->newest_message = head;
-        lane->newest_bytes = length;
-        lane->seq++;
-    }
-    /* Publish the bytes. Partner: the acquire load in another thread that
-     * reads this lane in place. */
-    atomic_store_explicit(&lane->head, head + length, memory_order_release);
-    lane->behind = lane->readers;
-    if (lane->behind == 0)
-        drop_all(lane, store);
+    append(lane, length, kind);
+    start = window_start(lane, window_bytes);
+    if (lane->shared)
+        publish_record(lane, start);
+    if (lane_is_read(lane))
+        drop_outside(lane, store, start);
     else
-        drop_outside(lane, store, window_bytes);
+        drop_all(lane, store);
 }
 
 void lane_cancel(struct lane *lane, struct segment_store *store)
 {
-    struct segment *newest = lane->newest;
-    struct segment *last = lane->oldest;
+    struct segment *newest = lane->view.newest;
+    struct segment *last = lane->view.oldest;
 
     if (!newest || segment_used(newest) > 0)
         return;
     if (last == newest) {
-        detach_oldest(lane, store);
+        drop_oldest(lane, store);
         return;
     }
     while (last->next != newest)
         last = last->next;
-    last->next = NULL;
-    lane->newest = last;
+    last->next = NULL; /* which no follower has read: nothing was behind it */
+    lane->view.newest = last;
     segment_detach(store, newest);
 }
 
+/* ---- The owner's own readers -------------------------------------------- */
+
 struct cursor lane_head(const struct lane *lane)
 {
-    return (struct cursor){head_position(lane), lane->seq};
-}
-
-/* The segment that holds the byte at `position`, which is kept. */
-static struct segment *segment_at(const struct lane *lane, uint64_t position)
-{
-    struct segment *segment = lane->oldest;
-
-    if (lane->newest->start <= position)
-        return lane->newest;
-    while (segment_end(segment) <= position)
-        segment = segment->next;
-    assert(segment->start <= position);
-    return segment;
-}
-
-/* The first place between records at or after `offset`. */
-static struct cursor boundary_from(const struct segment *segment,
-                                   uint32_t offset)
-{
-    uint32_t before = segment_records_within(segment, offset);
-    struct mark mark = segment_mark(segment, before);
-
-    if (mark.end < offset)
-        mark = segment_mark(segment, before + 1);
-    return (struct cursor){segment->start + mark.end,
-                           segment->seq + mark.messages};
+    return lane->view.head;
 }
 
 struct cursor lane_oldest(const struct lane *lane, uint64_t window_bytes)
 {
-    uint64_t from = window_start(lane, window_bytes);
-    struct segment *segment;
-
-    if (!lane->oldest || lane->oldest->start == head_position(lane))
-        return lane_head(lane);
-    if (from <= lane->oldest->start)
-        return (struct cursor){lane->oldest->start, lane->oldest->seq};
-    segment = segment_at(lane, from);
-    return boundary_from(segment, (uint32_t)(from - segment->start));
+    return view_oldest(&lane->view, window_start(lane, window_bytes));
 }
 
 struct cursor lane_join(struct lane *lane)
 {
-    lane->readers++;
-    return lane_head(lane);
-}
-
-static void reader_caught_up(struct lane *lane, struct segment_store *store)
-{
-    assert(lane->behind > 0);
-    if (--lane->behind == 0)
-        drop_all(lane, store); /* L2 */
+    return view_join(&lane->view);
 }
 
 void lane_leave(struct lane *lane, struct segment_store *store,
                 struct cursor cursor)
 {
-    assert(lane->readers > 0);
-    lane->readers--;
-    if (cursor.position < head_position(lane))
-        reader_caught_up(lane, store);
+    if (view_leave(&lane->view, cursor))
+        lane_settle(lane, store);
 }
 
 void lane_skip(struct lane *lane, struct segment_store *store,
                struct cursor *cursor, struct cursor to)
 {
-    bool behind = cursor->position < head_position(lane);
-
-    assert(to.position >= cursor->position && to.seq >= cursor->seq);
-    *cursor = to;
-    if (behind && to.position == head_position(lane))
-        reader_caught_up(lane, store);
-}
-
-/* The mark of the last whole record of `segment` that ends within `budget`
- * bytes after `from`. */
-static struct mark cut(const struct segment *segment, uint32_t from,
-                       uint32_t budget)
-{
-    return segment_mark(segment,
-                        segment_records_within(segment, from + budget));
+    if (view_skip(&lane->view, cursor, to))
+        lane_settle(lane, store);
 }
 
 void lane_take(struct lane *lane, struct segment_store *store,
                struct cursor *cursor, uint64_t end, struct span *span)
 {
-    struct segment *segment = segment_at(lane, cursor->position);
-    uint32_t from = (uint32_t)(cursor->position - segment->start);
-    uint64_t due = end - cursor->position;
-    uint32_t budget = due < SPAN_BYTES_MAX ? (uint32_t)due : SPAN_BYTES_MAX;
-    struct cursor to;
-    struct mark mark;
+    bool was_last = view_take(&lane->view, cursor, end, span);
 
-    assert(end > cursor->position && end <= head_position(lane));
-    mark = cut(segment, from, budget);
-    if (mark.end <= from) /* one record larger than a turn: whole */
-        mark = segment_mark(segment, segment_records_within(segment, from) + 1);
-    to = (struct cursor){segment->start + mark.end,
-                         segment->seq + mark.messages};
-    if (mark.end == segment_used(segment) && mark.end - from < budget) {
-        mark = cut(segment->next, 0, budget - (mark.end - from));
-        to.position += mark.end;
-        to.seq += mark.messages;
-    }
-    span_begin(span, segment, from, (uint32_t)(to.position - cursor->position));
-    lane_skip(lane, store, cursor, to);
+    span_hold(span);
+    if (was_last)
+        lane_settle(lane, store);
 }
 
 bool lane_shrink(struct lane *lane, struct segment_store *store)
 {
-    if (lane->oldest == lane->newest ||
-        segment_end(lane->oldest) > lane->newest_message)
+    const struct view *view = &lane->view;
+
+    if (view->oldest == view->newest ||
+        segment_end(view->oldest) > lane->newest_message)
         return false;
-    detach_oldest(lane, store);
+    drop_oldest(lane, store);
     return true;
+}
+
+/* ---- Sharing ------------------------------------------------------------ */
+
+_Static_assert(WORKERS_MAX <= 64, "a bit of `admitted` for each");
+
+bool lane_share(struct lane *lane, struct segment_store *store,
+                uint32_t workers, uint64_t window_bytes)
+{
+    struct shared_lane *shared = budget_alloc_aligned(
+        store->budget, alignof(struct shared_lane), shared_bytes(workers));
+
+    assert(!lane->shared && workers <= WORKERS_MAX);
+    if (!shared)
+        return false;
+    /* Nobody has it yet: the first is told of it after this. */
+    atomic_init(&shared->oldest, lane->view.oldest);
+    atomic_init(&shared->head, lane->view.head.position);
+    shared->admitted = 0;
+    shared->workers = workers;
+    for (uint32_t i = 0; i < workers; i++)
+        atomic_init(&shared->reached[i].position, REACH_NONE);
+    lane->shared = shared;
+    atomic_init(&shared->start, window_start(lane, window_bytes));
+    return true;
+}
+
+struct cursor lane_admit(struct lane *lane, uint32_t worker)
+{
+    struct shared_lane *shared = lane->shared;
+    _Atomic uint64_t *reached = &shared->reached[worker].position;
+
+    assert(worker < shared->workers);
+    shared->admitted |= UINT64_C(1) << worker;
+    /* A worker that says so has asked after it had said it, and writes here no
+     * more before it has the answer. Acquire, as everywhere. */
+    if (atomic_load_explicit(reached, memory_order_acquire) == REACH_NONE)
+        atomic_store_explicit(reached, lane->view.head.position,
+                              memory_order_relaxed);
+    return lane->view.head;
+}
+
+/* Whether all workers that were admitted have reached the head; those that have
+ * nobody left who reads are admitted no more. */
+static bool followers_are_done(const struct lane *lane)
+{
+    struct shared_lane *shared = lane->shared;
+    bool done = true;
+
+    for (uint32_t i = 0; shared->admitted >> i; i++) {
+        uint64_t worker = UINT64_C(1) << i;
+        uint64_t reached;
+
+        if (!(shared->admitted & worker))
+            continue;
+        /* Acquire: after REACH_NONE it does not look at `shared` any more, and
+         * that may be freed. Partner: the stores in follower.c. */
+        reached = atomic_load_explicit(&shared->reached[i].position,
+                                       memory_order_acquire);
+        if (reached == REACH_NONE)
+            shared->admitted &= ~worker;
+        else if (reached < lane->view.head.position)
+            done = false;
+    }
+    return done;
+}
+
+void lane_settle(struct lane *lane, struct segment_store *store)
+{
+    if (lane->shared && !followers_are_done(lane))
+        return;
+    if (lane->view.behind == 0)
+        drop_all(lane, store);
 }

@@ -5,47 +5,67 @@
  * whole records between it and the head. Nothing is queued per reader. The lane
  * keeps what some reader has not taken yet, up to the window; when all readers
  * have reached the head it keeps nothing. It does not know who its readers are:
- * it counts them, and those of them that are behind.
+ * it counts them, and those of them that are behind (view.h).
  *
- *     oldest                                   newest
- *     [ segment ] -> [ segment ] -> ... -> [ segment   |free ]
- *      ^lane_oldest      ^ a cursor                    ^head
- *
- * One thread owns a lane and calls all of this; `head` is published for others.
+ * One thread owns a lane and calls all of this. Others may read it in place
+ * once it is shared: each worker with a view of its own, a follower
+ * (follower.h). What they need to find the records is published for them.
  */
 #ifndef RINGCHAT_BUFFER_LANE_H
 #define RINGCHAT_BUFFER_LANE_H
 
+#include "common/base/cache_line.h"
 #include "common/buffer/segment.h"
+#include "common/buffer/view.h"
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A place between two records of a log. */
-struct cursor {
-    uint64_t position; /* bytes of the log before it */
-    uint64_t seq;      /* messages of the room before it */
+/* How far a worker's readers are. */
+struct reach {
+    /* The position that all of them have reached; REACH_NONE: there are none.
+     * Written by the owner as it admits the worker, and from then on, until it
+     * says REACH_NONE, by the worker. Release/acquire: no read of the lane's
+     * shared part follows a REACH_NONE. */
+    alignas(CACHE_LINE_BYTES) _Atomic uint64_t position;
 };
 
-struct lane {
+#define REACH_NONE UINT64_MAX
+
+/* What a lane that several workers read has besides. */
+struct shared_lane {
+    /* Written by the owner, `oldest` before `head` before `start`; read by all
+     * followers, see follower_refresh: release/acquire. */
+    alignas(CACHE_LINE_BYTES) _Atomic(struct segment *) oldest;
+    _Atomic uint64_t head;  /* position */
+    _Atomic uint64_t start; /* where the window begins */
     /* Owner only. */
-    struct segment *oldest, *newest;
-    uint64_t seq;            /* messages before the head */
+    alignas(CACHE_LINE_BYTES) uint64_t admitted; /* workers, a bit for each */
+    uint32_t workers;
+    /* Each worker's own. */
+    struct reach reached[];
+};
+
+/* Owner only. */
+struct lane {
+    struct view view;        /* of the owner's own readers */
     uint64_t newest_message; /* where the newest one starts; at first nowhere */
+    struct shared_lane *shared; /* NULL: nobody else reads it */
     uint32_t newest_bytes;
-    uint32_t readers;
-    uint32_t behind; /* readers whose cursor is not at the head */
     enum segment_grade grade;
-    /* Written by the owner after the bytes, read by all: release/acquire. */
-    _Atomic uint64_t head;
 };
 
 /* A lane without records or readers, whose next message is `seq` + 1. */
 void lane_init(struct lane *, uint64_t seq);
 
-/* Frees the segments. It must have no readers. */
+/* Frees the segments. Nobody may read it. */
 void lane_release(struct lane *, struct segment_store *);
+
+/* Whether it has readers, of whatever worker, as far as is known: those of
+ * another are gone when lane_settle has seen that they are. */
+bool lane_is_read(const struct lane *);
 
 /*
  * Room for a record of `length` bytes (more than 0) after the head, to be
@@ -76,12 +96,7 @@ struct cursor lane_join(struct lane *);
 /* A reader goes, wherever its cursor is. */
 void lane_leave(struct lane *, struct segment_store *, struct cursor);
 
-/*
- * Takes the next whole records from `cursor` (which must not be before
- * lane_oldest) up to position `end`: at most SPAN_BYTES_MAX bytes of two
- * segments, or one record if that is larger. Begins `span` with them and moves
- * the cursor behind them.
- */
+/* As view_take; the span holds what it has taken. */
 void lane_take(struct lane *, struct segment_store *, struct cursor *,
                uint64_t end, struct span *);
 
@@ -92,5 +107,21 @@ void lane_skip(struct lane *, struct segment_store *, struct cursor *,
 /* Drops the oldest segment, window or not, if the newest message starts after
  * it. Returns whether there was one to drop. */
 bool lane_shrink(struct lane *, struct segment_store *);
+
+/* ---- Shared lanes ------------------------------------------------------- */
+
+/* From now on others may read it, of `workers` at most; false without
+ * memory. */
+bool lane_share(struct lane *, struct segment_store *, uint32_t workers,
+                uint64_t window_bytes);
+
+/* A worker has asked for a reader to join: returns where it begins, which is
+ * at the head. The worker is waited for from now on, until it has nobody left
+ * who reads, or asks to. The lane is shared. */
+struct cursor lane_admit(struct lane *, uint32_t worker);
+
+/* Drops the tail, if all readers of all workers have reached the head. Who was
+ * the last of another worker to reach it, or to leave, has this called. */
+void lane_settle(struct lane *, struct segment_store *);
 
 #endif

@@ -5,11 +5,16 @@
  *   S2  marks and data do not meet: used + records * sizeof(mark) <= size.
  *   S3  a segment is freed when it is detached and no span holds it.
  *   S4  a span's `left` bytes lie in its segment and the next one alone, and
- *       it holds each of them once.
+ *       it holds each of them once, if it holds.
+ *   S5  a retired segment is freed by its owner, after a grace period, when no
+ *       span of whatever thread holds it. A foreign hold is taken in a turn in
+ *       which the segment was found, so after the grace period none is added,
+ *       and none that was is unseen.
  */
 #include "common/buffer/segment.h"
 
 #include "common/base/limits.h"
+#include "common/base/poison.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -23,6 +28,9 @@
 
 _Static_assert(offsetof(struct segment, data) % _Alignof(struct mark) == 0,
                "marks are counted from an aligned end");
+
+_Static_assert(RECORD_BYTES_MAX + MIB < UINT32_C(1) << 30,
+               "an offset in a segment has the bits that a span has for it");
 
 static uint32_t acquire(const _Atomic uint32_t *value)
 {
@@ -51,11 +59,13 @@ void segment_store_release(struct segment_store *store)
     while (segment) {
         struct segment *next = segment->next;
 
+        unpoison(segment->data, store->large_bytes - HEADER_BYTES);
         budget_free(store->budget, segment, store->large_bytes);
         segment = next;
     }
     store->cached_large = NULL;
     assert(store->detached_bytes == 0);
+    assert(store->retired_bytes == 0);
     pool_release(&store->small);
     pool_release(&store->medium);
 }
@@ -84,6 +94,7 @@ static struct segment *large_alloc(struct segment_store *store)
         return budget_alloc(store->budget, store->large_bytes);
     store->cached_large = segment->next;
     store->cached_large_count--;
+    unpoison(segment->data, store->large_bytes - HEADER_BYTES);
     return segment;
 }
 
@@ -123,10 +134,12 @@ struct segment *segment_create(struct segment_store *store,
     segment->seq = 0;
     segment->size = bytes - HEADER_BYTES;
     segment->grade = grade;
-    segment->detached = false;
+    segment->retired = false;
+    segment->holds = 0;
     atomic_init(&segment->used, 0);
     atomic_init(&segment->records, 0);
-    atomic_init(&segment->holds, 0);
+    atomic_init(&segment->detached, false);
+    atomic_init(&segment->foreign_holds, 0);
     return segment;
 }
 
@@ -146,6 +159,7 @@ static void segment_destroy(struct segment_store *store,
         segment->next = store->cached_large;
         store->cached_large = segment;
         store->cached_large_count++;
+        poison(segment->data, segment->size);
         return;
     case SEGMENT_EXACT:
         break;
@@ -209,35 +223,111 @@ uint32_t segment_records_within(const struct segment *segment, uint32_t offset)
     return low;
 }
 
+static bool is_detached(const struct segment *segment)
+{
+    return atomic_load_explicit(&segment->detached, memory_order_relaxed);
+}
+
+static void set_detached(struct segment *segment)
+{
+    assert(!is_detached(segment));
+    atomic_store_explicit(&segment->detached, true, memory_order_relaxed);
+}
+
 void segment_detach(struct segment_store *store, struct segment *segment)
 {
-    assert(!segment->detached);
-    if (acquire(&segment->holds) == 0) {
+    set_detached(segment);
+    if (segment->holds == 0)
         segment_destroy(store, segment);
-        return;
-    }
-    segment->detached = true;
-    store->detached_bytes += segment->size;
+    else
+        store->detached_bytes += segment->size;
 }
+
+/* ---- Retired segments --------------------------------------------------- */
+
+static void push_retired(struct segment_store *store, struct segment *segment)
+{
+    segment->retired_next = store->retired;
+    store->retired = segment;
+}
+
+void segment_retire(struct segment_store *store, struct segment *segment)
+{
+    set_detached(segment);
+    segment->retired = true;
+    store->retired_bytes += segment->size;
+    push_retired(store, segment);
+}
+
+static bool is_held(const struct segment *segment)
+{
+    return segment->holds > 0 || acquire(&segment->foreign_holds) > 0;
+}
+
+/* Their grace period is over (S5). Those still held wait for another. */
+static void free_waiting(struct segment_store *store)
+{
+    unsigned held = 0;
+
+    while (store->waiting && held < RETIRED_HELD_MAX) {
+        struct segment *segment = store->waiting;
+
+        store->waiting = segment->retired_next;
+        if (is_held(segment)) {
+            push_retired(store, segment);
+            held++;
+            continue;
+        }
+        store->retired_bytes -= segment->size;
+        segment_destroy(store, segment);
+    }
+}
+
+/* One grace period serves all that was retired before it began, as with the
+ * batches of RCU callbacks. */
+bool segment_store_reclaim(struct segment_store *store, struct turns *turns)
+{
+    if (store->waiting && turns_passed(turns, store->waiting_stamp))
+        free_waiting(store);
+    if (!store->waiting && store->retired) {
+        store->waiting = store->retired;
+        store->retired = NULL;
+        store->waiting_stamp = turns_stamp(turns);
+    }
+    return store->waiting != NULL;
+}
+
+/* ---- Spans -------------------------------------------------------------- */
 
 static void segment_hold(struct segment *segment)
 {
-    /* The holder has the segment already: nothing to order. */
-    atomic_fetch_add_explicit(&segment->holds, 1, memory_order_relaxed);
+    segment->holds++;
 }
 
 static void segment_unhold(struct segment_store *store, struct segment *segment)
 {
-    /* Release: our reads of the bytes are over. Partner: the acquire load of
-     * `holds` before the memory is freed. */
-    uint32_t before =
-        atomic_fetch_sub_explicit(&segment->holds, 1, memory_order_acq_rel);
-
-    assert(before > 0);
-    if (before > 1 || !segment->detached)
+    assert(segment->holds > 0);
+    if (--segment->holds > 0 || !is_detached(segment) || segment->retired)
         return;
     store->detached_bytes -= segment->size;
     segment_destroy(store, segment); /* S3 */
+}
+
+static void segment_hold_foreign(struct segment *segment)
+{
+    /* The owner sees it before it frees, since we announce our next turn after
+     * it (S5): relaxed. */
+    atomic_fetch_add_explicit(&segment->foreign_holds, 1, memory_order_relaxed);
+}
+
+static void segment_unhold_foreign(struct segment *segment)
+{
+    /* Release: our reads of the bytes are over. Partner: is_held. Nothing of
+     * the segment may be touched from here on. */
+    uint32_t before = atomic_fetch_sub_explicit(&segment->foreign_holds, 1,
+                                                memory_order_release);
+
+    assert(before > 0);
 }
 
 /* How much of the span lies in its first segment. */
@@ -248,17 +338,80 @@ static uint32_t span_here(const struct span *span)
     return here < span->left ? here : span->left;
 }
 
+/* The second of the segments that it lies in, or NULL. */
+static struct segment *span_second(const struct span *span)
+{
+    return span_here(span) < span->left ? span->segment->next : NULL;
+}
+
+/* `from` is within a segment, and has the bits for that. */
+static void set_from(struct span *span, uint32_t from)
+{
+    span->from = from & ((UINT32_C(1) << 30) - 1);
+}
+
+void span_borrow(struct span *span, struct segment *segment, uint32_t from,
+                 uint32_t length)
+{
+    uint32_t here;
+
+    assert(!span->segment && length > 0);
+    span->segment = segment;
+    set_from(span, from);
+    span->hold = SPAN_BORROWED;
+    span->left = length;
+    here = span_here(span);
+    if (here == length)
+        return;
+    assert(segment->next);
+    assert(length - here <= acquire(&segment->next->used)); /* S4 */
+}
+
+void span_hold(struct span *span)
+{
+    struct segment *second = span_second(span);
+
+    assert(span->hold == SPAN_BORROWED);
+    span->hold = SPAN_HELD;
+    segment_hold(span->segment);
+    if (second)
+        segment_hold(second);
+}
+
 void span_begin(struct span *span, struct segment *segment, uint32_t from,
                 uint32_t length)
 {
-    assert(!span->segment && length > 0);
-    *span = (struct span){segment, from, length};
-    segment_hold(segment);
-    if (span_here(span) == length)
+    span_borrow(span, segment, from, length);
+    span_hold(span);
+}
+
+void span_keep(struct span *span)
+{
+    struct segment *second;
+
+    if (!span->segment || span->hold != SPAN_BORROWED)
         return;
-    assert(segment->next);
-    assert(length - span_here(span) <= acquire(&segment->next->used)); /* S4 */
-    segment_hold(segment->next);
+    span->hold = SPAN_KEPT;
+    second = span_second(span);
+    segment_hold_foreign(span->segment);
+    if (second)
+        segment_hold_foreign(second);
+}
+
+/* The span has passed the segment. */
+static void span_let_go(const struct span *span, struct segment_store *store,
+                        struct segment *segment)
+{
+    switch (span->hold) {
+    case SPAN_HELD:
+        segment_unhold(store, segment);
+        return;
+    case SPAN_KEPT:
+        segment_unhold_foreign(segment);
+        return;
+    case SPAN_BORROWED:
+        return;
+    }
 }
 
 int span_vectors(const struct span *span, struct iovec *vectors, int max)
@@ -290,20 +443,20 @@ void span_advance(struct span *span, struct segment_store *store, size_t length)
         assert(segment);
         here = span_here(span);
         step = length < here ? (uint32_t)length : here;
-        span->from += step;
+        set_from(span, span->from + step);
         span->left -= step;
         length -= step;
         if (step < here)
             return;
         span->segment = span->left > 0 ? segment->next : NULL;
-        span->from = 0;
-        segment_unhold(store, segment);
+        set_from(span, 0);
+        span_let_go(span, store, segment);
     }
 }
 
 bool span_is_detached(const struct span *span)
 {
-    return span->segment && span->segment->detached;
+    return span->segment && is_detached(span->segment);
 }
 
 void span_drop(struct span *span, struct segment_store *store)

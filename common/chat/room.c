@@ -91,7 +91,7 @@ static uint32_t lane_write(struct chat *chat, struct lane *lane,
 /* The lane of one who is about to join has no reader yet. */
 static bool is_read(const struct room *room, enum encoding encoding)
 {
-    return room->lanes[encoding] && room->lanes[encoding]->readers > 0;
+    return room->lanes[encoding] && lane_is_read(room->lanes[encoding]);
 }
 
 static void lanes_cancel(struct chat *chat, struct room *room)
@@ -252,7 +252,7 @@ static void lane_put(struct chat *chat, struct room *room,
 {
     struct lane *lane = room->lanes[encoding];
 
-    if (lane->readers > 0)
+    if (lane_is_read(lane))
         return;
     lane_release(lane, &chat->segments);
     pool_free(&chat->lanes_pool, lane);

@@ -18,13 +18,10 @@
 #include "common/base/limits.h"
 #include "tests/unit/support_alloc.h"
 #include "tests/unit/support_random.h"
+#include "tests/unit/support_seed.h"
 #include "tests/unit/support_segments.h"
 
-#include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define RUNS 500
 #define STEPS_MAX 1500
@@ -140,29 +137,30 @@ static bool nothing_wasted; /* no reservation has been given up */
 /* L1; and each segment's first record did not fit behind the one before. */
 static void assert_contiguous(void)
 {
-    uint64_t position = lane.oldest ? lane.oldest->start : head().position;
+    uint64_t position =
+        lane.view.oldest ? lane.view.oldest->start : head().position;
     const struct segment *last = NULL;
 
-    for (struct segment *s = lane.oldest; s; last = s, s = s->next) {
+    for (struct segment *s = lane.view.oldest; s; last = s, s = s->next) {
         assert_int_equal(s->start, position);
         assert_true(is_place((struct cursor){s->start, s->seq}));
         if (last && nothing_wasted && s->records > 0)
             assert_false(segment_fits(last, segment_mark(s, 1).end));
         position += s->used;
     }
-    assert_ptr_equal(last, lane.newest);
+    assert_ptr_equal(last, lane.view.newest);
     assert_int_equal(position, head().position);
 }
 
 /* The window, the newest message, and the segment they begin in. */
 static void assert_bounded(void)
 {
-    uint64_t kept = head().position - lane.oldest->start;
+    uint64_t kept = head().position - lane.view.oldest->start;
     uint64_t message = newest_message_end - newest_message;
 
-    assert_true(kept < window_bytes + message + lane.oldest->used);
-    if (lane.oldest != lane.newest)
-        assert_true(lane.oldest->next->start > window_start());
+    assert_true(kept < window_bytes + message + lane.view.oldest->used);
+    if (lane.view.oldest != lane.view.newest)
+        assert_true(lane.view.oldest->next->start > window_start());
 }
 
 static void assert_lane(void)
@@ -170,20 +168,20 @@ static void assert_lane(void)
     struct cursor place = lane_oldest(&lane, window_bytes);
 
     assert_true(same_place(lane_head(&lane), head()));
-    assert_int_equal(lane.seq, head().seq);
-    assert_int_equal(lane.readers, count_readers());
-    assert_int_equal(lane.behind, count_behind()); /* L2 */
+    assert_int_equal(lane.view.head.seq, head().seq);
+    assert_int_equal(lane.view.readers, count_readers());
+    assert_int_equal(lane.view.behind, count_behind()); /* L2 */
     assert_contiguous();
     assert_int_equal(place.position, oldest().position); /* L3 */
     assert_int_equal(place.seq, oldest().seq);
-    if (!lane.oldest)
+    if (!lane.view.oldest)
         assert_int_equal(place.position, head().position);
-    else if (lane.behind > 0)
+    else if (lane.view.behind > 0)
         assert_bounded();
     else
-        assert_int_equal(lane.oldest->start, head().position);
-    if (nothing_wasted && lane.behind == 0)
-        assert_null(lane.oldest);
+        assert_int_equal(lane.view.oldest->start, head().position);
+    if (nothing_wasted && lane.view.behind == 0)
+        assert_null(lane.view.oldest);
 }
 
 /* -- what happens to both -- */
@@ -204,7 +202,7 @@ static void lane_open(uint64_t window, uint64_t seq)
 
 static void lane_close(void)
 {
-    assert_int_equal(lane.readers, 0);
+    assert_int_equal(lane.view.readers, 0);
     lane_release(&lane, &memory.store);
     memory_close(&memory);
 }
@@ -273,7 +271,7 @@ static void skip_missed(struct reader *reader)
 
 static bool starts_segment(uint64_t position)
 {
-    for (const struct segment *s = lane.oldest; s; s = s->next) {
+    for (const struct segment *s = lane.view.oldest; s; s = s->next) {
         if (s->start == position)
             return true;
     }
@@ -368,7 +366,7 @@ static void test_new_lane(void **state)
     assert_true(same_place(lane_head(&lane), (struct cursor){0, 41}));
     assert_false(lane_shrink(&lane, &memory.store));
     append(RECORD_MESSAGE, 10);
-    assert_null(lane.oldest); /* nobody is there to read it */
+    assert_null(lane.view.oldest); /* nobody is there to read it */
     assert_true(same_place(lane_head(&lane), (struct cursor){10, 42}));
     assert_int_equal(memory.store.small.objects, 0);
     lane_close();
@@ -482,7 +480,7 @@ static void test_held_outlives_the_window(void **state)
     assert_int_equal(memory.store.detached_bytes, 0);
     read_all(one);
     assert_true(one->missed > 0);
-    assert_null(lane.oldest);
+    assert_null(lane.view.oldest);
     close_reader(one);
     close_reader(two);
     lane_close();
@@ -511,9 +509,9 @@ static void test_last_one_behind_leaves(void **state)
     join(two);
     append(RECORD_MESSAGE, 100);
     read_all(two);
-    assert_non_null(lane.oldest);
+    assert_non_null(lane.view.oldest);
     close_reader(one);
-    assert_null(lane.oldest);
+    assert_null(lane.view.oldest);
     assert_lane();
     close_reader(two);
     lane_close();
@@ -527,9 +525,9 @@ static void test_shrink(void **state)
     for (int i = 0; i < 200; i++)
         append(RECORD_MESSAGE, 100);
     while (lane_shrink(&lane, &memory.store))
-        floor_position = lane.oldest->start;
-    assert_ptr_equal(lane.oldest, lane.newest);
-    assert_true(lane.oldest->start <= newest_message);
+        floor_position = lane.view.oldest->start;
+    assert_ptr_equal(lane.view.oldest, lane.view.newest);
+    assert_true(lane.view.oldest->start <= newest_message);
     assert_lane();
     read_all(one);
     assert_int_equal(one->missed + one->received, 200);
@@ -549,7 +547,7 @@ static void test_shrink_keeps_the_newest_message(void **state)
     for (int i = 0; i < 200; i++)
         append(RECORD_NOTICE, 100);
     assert_true(lane_shrink(&lane, &memory.store));
-    assert_int_equal(lane.oldest->start, newest_message);
+    assert_int_equal(lane.view.oldest->start, newest_message);
     assert_false(lane_shrink(&lane, &memory.store));
     assert_int_equal(lane_oldest(&lane, MIB).position, newest_message);
     close_reader(one);
@@ -572,7 +570,7 @@ static void test_reservation_costs_nothing(void **state)
     append(RECORD_MESSAGE, 20);
     read_all(one);
     assert_int_equal(one->received, 2);
-    assert_null(lane.oldest);
+    assert_null(lane.view.oldest);
     close_reader(one);
     lane_close();
 }
@@ -588,7 +586,7 @@ static void test_reservation_given_up(void **state)
     assert_non_null(
         lane_reserve(&lane, &memory.store, 200000 /* no cached size */));
     lane_cancel(&lane, &memory.store);
-    assert_null(lane.oldest);
+    assert_null(lane.view.oldest);
     assert_int_equal(memory_used(&memory), used);
     append(RECORD_MESSAGE, 10);
     used = memory_used(&memory);
@@ -634,16 +632,16 @@ static void test_grades(void **state)
     join(one);
     for (int i = 0; i < 400; i++)
         append(RECORD_MESSAGE, 30);
-    for (const struct segment *s = lane.oldest; s; s = s->next) {
+    for (const struct segment *s = lane.view.oldest; s; s = s->next) {
         if (s->next)
             assert_true(s->grade <= s->next->grade);
     }
-    assert_int_equal(lane.oldest->grade, SEGMENT_SMALL);
-    assert_int_equal(lane.newest->grade, SEGMENT_LARGE);
+    assert_int_equal(lane.view.oldest->grade, SEGMENT_SMALL);
+    assert_int_equal(lane.view.newest->grade, SEGMENT_LARGE);
     read_all(one);
     for (int grade = SEGMENT_LARGE; grade >= SEGMENT_SMALL; grade--) {
         append(RECORD_MESSAGE, 30);
-        assert_int_equal(lane.newest->grade, grade);
+        assert_int_equal(lane.view.newest->grade, grade);
         read_all(one);
     }
     close_reader(one);
@@ -696,17 +694,17 @@ static void append_any(struct history *history)
 
 static void shrink(void)
 {
-    struct segment *first = lane.oldest;
+    struct segment *first = lane.view.oldest;
     bool expected =
-        first != lane.newest &&
+        first != lane.view.newest &&
         (!has_message || first->start + first->used <= newest_message);
 
     assert_int_equal(lane_shrink(&lane, &memory.store), expected);
     if (!expected)
         return;
     happened.shrinks++;
-    if (lane.oldest->start > floor_position)
-        floor_position = lane.oldest->start;
+    if (lane.view.oldest->start > floor_position)
+        floor_position = lane.view.oldest->start;
 }
 
 static void end_reading(struct history *history, struct reader *reader)
@@ -749,7 +747,7 @@ static void all_catch_up(void)
         if (readers[i].leaving)
             close_reader(&readers[i]);
     }
-    assert_int_equal(lane.behind, 0);
+    assert_int_equal(lane.view.behind, 0);
     assert_int_equal(memory.store.detached_bytes, 0);
 }
 
@@ -796,15 +794,11 @@ static struct history history_of(uint64_t seed)
     return history;
 }
 
-/* A line for a handler of SIGABRT to write. */
-static char seed_line[64];
-
 static void run_history(uint64_t seed)
 {
     struct history history;
 
-    snprintf(seed_line, sizeof(seed_line), "failed with seed %" PRIu64 "\n",
-             seed);
+    seed_begin(seed);
     history = history_of(seed);
     for (int i = 0; i < STEPS_MAX && head().position < LOG_BYTES_MAX; i++)
         step(&history);
@@ -815,7 +809,7 @@ static void run_history(uint64_t seed)
             close_reader(&readers[i]);
     }
     lane_close();
-    seed_line[0] = '\0';
+    seed_end();
 }
 
 static void test_histories(void **state)
@@ -831,21 +825,6 @@ static void test_histories(void **state)
     assert_true(happened.shrinks > 100);
     assert_true(happened.received > 10000);
     assert_true(happened.missed > 10000);
-}
-
-/* The seed is said however a history ends. */
-static void write_seed(int number)
-{
-    (void)number;
-    if (write(STDERR_FILENO, seed_line, strlen(seed_line)) < 0)
-        _exit(1);
-}
-
-static int say_seed(void **state)
-{
-    (void)state;
-    write_seed(0);
-    return 0;
 }
 
 int main(void)
@@ -865,9 +844,9 @@ int main(void)
         cmocka_unit_test(test_reservation_given_up),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_grades),
-        cmocka_unit_test_teardown(test_histories, say_seed),
+        cmocka_unit_test_teardown(test_histories, seed_say),
     };
 
-    signal(SIGABRT, write_seed);
+    seed_catch_abort();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
