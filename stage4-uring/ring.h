@@ -52,7 +52,8 @@
  * buffers have come back: see completions_due. */
 _Static_assert(ORDERS_MAX >= COMPLETIONS_MAX, "or the first find none again");
 
-_Static_assert(SMALL_BYTES <= LARGE_BYTES && LARGE_BYTES <= RECEIVE_BYTES_MAX,
+_Static_assert(SMALL_BYTES < RECEIVE_BYTES_MAX + 1 &&
+                   LARGE_BYTES < RECEIVE_BYTES_MAX + 1,
                "session_receive takes it");
 
 /* The groups that buffers are asked for by (IOSQE_BUFFER_SELECT). */
