@@ -24,6 +24,8 @@ QUICK    ?=
 PEERS    ?=
 ONLY     ?=
 SERVERS  ?=
+MEMBERS  ?= 1000000
+WORKERS  ?=
 SEED     ?=
 JOBS     ?=
 ifeq ($(origin CC),default)
@@ -46,7 +48,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace compare test faults sim sim-faults sim-test litmus coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace compare million scale test faults sim sim-faults sim-test litmus coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -106,8 +108,8 @@ LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
     $(if $(filter coverage,$(MODE)),--coverage) \
     -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen $(LDFLAGS)
 LIBS     := -lsodium -ljansson -ldeflate -lcrypto $(LDLIBS)
-# What one stage alone needs.
-$(OUT)/stage4-uring: private LIBS += -luring
+# What some stages alone need.
+$(OUT)/stage4-uring $(OUT)/stage5-threads: private LIBS += -luring
 
 # Every finding ends the program with a status that no server uses for itself
 # (ThreadSanitizer's own, 66, is one of sysexits(3)).
@@ -120,8 +122,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 # ---- Sources and what becomes of them ---------------------------------------
 
 STAGES   := $(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/*.c))))
-# Those with a ring. FAULTS=1: they alone, with tests/faults before the kernel.
-FAULTED  := $(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/ring.c))))
+# Those with a ring, but for stage 5, which tests/faults knows nothing of yet.
+# FAULTS=1: they alone, with tests/faults before the kernel.
+FAULTED  := $(filter-out stage5-%,$(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/ring.c)))))
 ifneq ($(FAULTS),)
 STAGES   := $(FAULTED)
 endif
@@ -130,7 +133,7 @@ PROGRAMS := $(STAGES:%=$(OUT)/%)
 NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
 
 # Those that measure, and what they are made of.
-LOAD     := $(OUT)/ringchat-load $(OUT)/raw
+LOAD     := $(OUT)/ringchat-load $(OUT)/raw $(OUT)/crowd
 LOAD_OBJECTS = $(call objects,tests/load/*.c)
 MANUALS  := $(patsubst tests/load/%.scd,build/%,$(wildcard tests/load/*.1.scd))
 
@@ -175,6 +178,7 @@ $(CORE_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*
 # The load generator shares no code with what it measures.
 $(OUT)/ringchat-load: $(LOAD_OBJECTS)
 $(OUT)/raw: $(call objects,tests/load/raw/*.c tests/load/message.c)
+$(OUT)/crowd: $(call objects,tests/million/*.c)
 $(LOAD_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support_random.c) $(filter-out %/main.o,$(LOAD_OBJECTS))
 $(LOAD) $(LOAD_UNITS): private LIBRARIES :=
 $(LOAD) $(LOAD_UNITS): private LIBS += -lm
@@ -256,6 +260,8 @@ PACKAGES_trace := $(PACKAGES_test)
 # Without linux-perf, strace counts system calls.
 PACKAGES_compare := $(PACKAGES_run) python3 gnuplot-nox linux-perf openssl strace \
     $(if $(PEERS),redis-server nats-server ngircd inspircd)
+PACKAGES_million := $(PACKAGES_run) python3
+PACKAGES_scale := $(PACKAGES_run) python3 gnuplot-nox linux-perf strace
 PACKAGES_man  := scdoc
 PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
     clang-format clang-tidy cppcheck groff-base $(PACKAGES_man)
@@ -290,6 +296,10 @@ deps: ## install with apt-get what is missing of what the targets below need
 DEV_KEY  := $(if $(filter stage1-%,$(NEWEST))$(findstring --key-file,$(ARGS)),,build/dev.key)
 HINT     := $(if $(filter stage1-%,$(NEWEST)),,Programs: frame on port 4001, \
     secure on port 9999 with the key in $(or $(DEV_KEY),your --key-file) (docs/protocol.md).)
+# The last stage: its defaults, and a Unix socket.
+LISTENS  := $(if $(findstring --listen,$(ARGS)),,$(if $(filter stage5-%,$(NEWEST)), \
+    text://127.0.0.1:4000 frame://127.0.0.1:4001 secure://127.0.0.1:9999 \
+    text+unix://$(CURDIR)/build/ringchat.sock))
 
 # exec: Ctrl-C and SIGTERM reach the server, and its exit status is make's.
 .PHONY: run
@@ -299,7 +309,16 @@ run: deps $(DEV_KEY) ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeou
 	@echo 'Starting $(NEWEST). In another terminal, or two: nc 127.0.0.1 4000'
 	@echo 'There, /help lists the commands. Ctrl-C here stops the server.'
 	$(if $(HINT),@echo '$(HINT)')
-	@exec $(OUT)/$(NEWEST) $(if $(DEV_KEY),--key-file $(DEV_KEY)) $(ARGS)
+	$(if $(LISTENS),@echo 'On this machine also without a port: nc -U build/ringchat.sock')
+	@exec $(OUT)/$(NEWEST) $(if $(DEV_KEY),--key-file $(DEV_KEY)) $(LISTENS:%=--listen %) $(ARGS)
+
+# Where to, and under which name it is run in production.
+PREFIX ?= /usr/local
+.PHONY: install
+install: ## the last stage as PREFIX=/usr/local/bin/ringchatd, and ringchat-load
+	@$(MAKE) all
+	install -D -m 755 $(OUT)/stage5-threads $(DESTDIR)$(PREFIX)/bin/ringchatd
+	install -D -m 755 $(OUT)/ringchat-load $(DESTDIR)$(PREFIX)/bin/ringchat-load
 
 # Made once, and nobody else's to read: a server refuses any other.
 build/dev.key:
@@ -347,6 +366,25 @@ compare: deps ## all stages under the same loads: build/compare/report.html (QUI
 COMPARED = $(if $(QUICK),--quick) $(if $(PEERS),--peers) \
     $(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--servers $(SERVERS))
 
+# The crowd, and the server, have what this process may have: see
+# tests/million/million_limits.py.
+.PHONY: million
+million: deps ## as many silent members in one room as this machine allows: build/million/report.md (MEMBERS=1000000, STAGE=4)
+	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
+	@$(MAKE) all
+	@$(PYTHON) tests/million/million.py $(OUT)/$(NEWEST) --members $(MEMBERS) \
+	    --command '$(strip make million MEMBERS=$(MEMBERS) $(STAGE:%=STAGE=%) $(if $(ARGS),ARGS="$(ARGS)"))' \
+	    $(if $(ARGS),--server-options='$(ARGS)')
+
+# Stages before the fifth have one worker, and no such option.
+.PHONY: scale
+scale: deps ## what more workers bring: build/scale/report.md (WORKERS="1 2 4 8 16", STAGE=5, ONLY=rooms, QUICK=1)
+	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
+	@$(MAKE) all
+	@$(PYTHON) tests/scale/scale.py $(OUT)/$(NEWEST) $(if $(WORKERS),--workers '$(WORKERS)') \
+	    $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+	    --command '$(strip make scale $(if $(WORKERS),WORKERS="$(WORKERS)") $(foreach v,STAGE QUICK ONLY,$(if $($v),$v=$($v))))' $(ARGS)
+
 .PHONY: bench-log
 bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken from it
 	@$<
@@ -379,13 +417,16 @@ SELECTED := $(if $(K),$(foreach unit,$(UNITS),$(if $(findstring $(K),$(notdir $(
 unit: $(SELECTED:=.run) ## unit tests of this variant; K=lane: only those so named
 
 # The output comes at the end and in one piece, as several run side by side.
+# Those of the chat: with one worker, and with several (tests/unit/support_chat.h).
 .PHONY: $(UNITS:=.run)
+$(filter $(OUT)/unit/test_chat_%,$(UNITS:=.run)): private SHARDS := 1 2 3
 $(UNITS:=.run): %.run: %
-	@{ echo '== $(notdir $<)'; timeout 300 $<; } >$<.log 2>&1; \
+	@{ for workers in $(or $(SHARDS),1); do echo "== $(notdir $<) ($$workers)"; \
+	    RINGCHAT_WORKERS=$$workers timeout 300 $< || exit; done; } >$<.log 2>&1; \
 	status=$$?; cat $<.log; exit $$status
 
 # ThreadSanitizer is asked of the stages that have threads.
-TESTED := $(or $(STAGE),$(if $(findstring thread,$(SANITIZE)),1 2),\
+TESTED := $(or $(STAGE),$(if $(findstring thread,$(SANITIZE)),1 2 5),\
     $(if $(FAULTS),$(foreach stage,$(STAGES),$(patsubst stage%,%,$(firstword $(subst -, ,$(stage)))))))
 
 # pytest says 5 when there is nothing to run, as with the K of a unit test.

@@ -6,6 +6,7 @@
  */
 #include "common/base/options.h"
 
+#include "common/base/cpus.h"
 #include "common/base/escape.h"
 #include "common/base/limits.h"
 #include "common/base/number.h"
@@ -21,9 +22,11 @@
 #include <sysexits.h>
 
 /* Descriptors that are not connections: the standard ones, an epoll or a ring
- * and an event; and for each listener its own and a spare one for refusing. */
+ * and an event; for each listener its own and a spare one for refusing; and for
+ * each of several workers an epoll or a ring, an event and a pipe. */
 #define DESCRIPTORS_ALWAYS 5
 #define DESCRIPTORS_PER_LISTENER 2
+#define DESCRIPTORS_PER_WORKER 4
 
 /* Each of the things that we count has a descriptor, and these are int. */
 #define COUNT_MAX INT32_MAX
@@ -223,6 +226,32 @@ static int set_slow_consumer(struct reading *reading,
     return 0;
 }
 
+static int set_io(struct reading *reading, const struct option *option,
+                  const char *typed)
+{
+    static const char *const names[] = {
+        [IO_AUTO] = "auto",
+        [IO_URING] = "uring",
+        [IO_EPOLL] = "epoll",
+    };
+    int place = word_find(names, 3, typed);
+
+    if (place < 0)
+        return fault(reading->program, option->name, typed,
+                     "not one of auto, uring, epoll");
+    reading->options->io = (enum io_engine)place;
+    return 0;
+}
+
+static int set_pin(struct reading *reading, const struct option *option,
+                   const char *value)
+{
+    (void)option;
+    (void)value;
+    reading->options->pin = true;
+    return 0;
+}
+
 static int set_require_encryption(struct reading *reading,
                                   const struct option *option,
                                   const char *value)
@@ -361,6 +390,13 @@ static const struct option option_table[] = {
     {"--drain-timeout", "SECONDS", STAGES_ALL, set_seconds,
      FIELD(drain_timeout_ns), 0, DECIMAL_UNITS_MAX, "5",
      "to send what is queued when told to stop"},
+    {"--workers", "N", STAGES_FROM(5), set_count,
+     FIELD(workers), 1, WORKERS_MAX, NULL,
+     "threads (default: the processors it may use)"},
+    {"--pin", NULL, STAGES_FROM(5), set_pin, NO_FIELD, NULL,
+     "bind each to a processor"},
+    {"--io", "WORD", STAGES_FROM(5), set_io, NO_FIELD, "auto",
+     "auto, uring or epoll"},
     {"--log-level", "LEVEL", STAGES_ALL, set_log_level, NO_FIELD, "info",
      "error, warn, info or debug"},
     {"--log-format", "FORMAT", STAGES_ALL, set_log_format, NO_FIELD, "logfmt",
@@ -461,10 +497,11 @@ static int argument_read(struct reading *reading)
 
 /* Raises the limit of descriptors as far as we may without asking anybody, see
  * getrlimit(2), and returns how many connections it leaves room for. */
-static uint64_t connections_allowed(size_t listeners)
+static uint64_t connections_allowed(size_t listeners, uint64_t workers)
 {
-    uint64_t reserved =
-        DESCRIPTORS_ALWAYS + DESCRIPTORS_PER_LISTENER * listeners;
+    uint64_t reserved = DESCRIPTORS_ALWAYS +
+                        DESCRIPTORS_PER_LISTENER * listeners +
+                        DESCRIPTORS_PER_WORKER * workers;
     struct rlimit limit, raised;
     uint64_t allowed;
 
@@ -478,6 +515,16 @@ static uint64_t connections_allowed(size_t listeners)
         return 1;
     allowed = limit.rlim_cur - reserved;
     return allowed < COUNT_MAX ? allowed : COUNT_MAX;
+}
+
+/* As many as there are processors for. */
+static uint64_t workers_default(const struct program *program)
+{
+    uint64_t allowed = cpus_allowed();
+
+    if (!option_find(program->stage, "--workers", strlen("--workers")))
+        return 0;
+    return allowed < WORKERS_MAX ? allowed : WORKERS_MAX;
 }
 
 /* The defaults go the same way as what is typed; ours are right. */
@@ -576,7 +623,9 @@ enum options_outcome options_parse(struct options *options,
         return OPTIONS_EXIT;
     if (options->listener_count == 0)
         set_default_listeners(&reading);
-    allowed = connections_allowed(options->listener_count);
+    if (options->workers == 0)
+        options->workers = workers_default(program);
+    allowed = connections_allowed(options->listener_count, options->workers);
     if (options->max_connections == 0)
         options->max_connections = allowed;
     *status = key_obtain(options, program);

@@ -28,6 +28,13 @@ struct program {
     unsigned stage;   /* 1 to 5 */
 };
 
+/* By what a server that has both moves bytes. */
+enum io_engine {
+    IO_AUTO, /* io_uring where it is to be had, else epoll */
+    IO_URING,
+    IO_EPOLL,
+};
+
 /*
  * Sizes are in bytes, durations in nanoseconds. 0 turns a timeout, the
  * heartbeat, the rate and max_per_address off; of the drain it means not to
@@ -57,6 +64,9 @@ struct options {
     bool slow_consumer_disconnect; /* who lags is closed; otherwise told */
     bool require_encryption;       /* of sessions of `secure` listeners */
     double rate_per_second;        /* 0: no limit */
+    uint64_t workers;              /* threads, 1 to WORKERS_MAX */
+    bool pin;                      /* each is bound to a processor */
+    enum io_engine io;
     enum log_level log_level;
     enum log_format log_format;
 };

@@ -12,23 +12,28 @@
 
 #include <assert.h>
 
+/* But for what is told to the owner. */
+static void forget(struct follower *follower)
+{
+    follower->view = (struct view){.readers = 0};
+    follower->newest_start = follower->start = 0;
+    follower->shared = NULL;
+}
+
 void follower_init(struct follower *follower, uint32_t worker)
 {
-    *follower = (struct follower){.worker = worker};
+    forget(follower);
+    reach_init(&follower->reach, worker);
 }
 
 /* ---- What is told to the owner ------------------------------------------ */
 
-static _Atomic uint64_t *own_reach(const struct follower *follower)
-{
-    return &follower->shared->reached[follower->worker].position;
-}
-
 /* Release: what we did with the shared part is over. Partner:
- * followers_are_done in lane.c. */
-static void publish_reached(const struct follower *follower, uint64_t position)
+ * followers_are_done and lane_dismiss in lane.c. */
+static void publish_reached(struct follower *follower, uint64_t position)
 {
-    atomic_store_explicit(own_reach(follower), position, memory_order_release);
+    atomic_store_explicit(&follower->reach.position, position,
+                          memory_order_release);
 }
 
 /* A reader has moved or gone; `caught_up`: nobody is behind any more. Returns
@@ -38,7 +43,7 @@ static bool tell_owner(struct follower *follower, bool caught_up)
     if (follower->view.readers == 0) {
         if (follower->shared)
             publish_reached(follower, REACH_NONE);
-        follower_init(follower, follower->worker);
+        forget(follower);
         return true;
     }
     if (caught_up)
@@ -97,7 +102,8 @@ void follower_refresh(struct follower *follower)
         return;
     head = atomic_load_explicit(&shared->head, memory_order_acquire);
     /* Our own, or the owner's of before it answered: nothing to order. */
-    if (head == atomic_load_explicit(own_reach(follower), memory_order_relaxed))
+    if (head ==
+        atomic_load_explicit(&follower->reach.position, memory_order_relaxed))
         return;
     follower->start =
         atomic_load_explicit(&shared->start, memory_order_acquire);

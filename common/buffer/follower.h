@@ -13,6 +13,10 @@
  *     follower_await     -- asks -->
  *                                              appends a notice, lane_admit
  *     follower_join      <-- answers --
+ *      ...
+ *     nobody is left     -- asks -->
+ *                                              lane_dismiss
+ *     frees it           <-- answers --
  *
  * A span that is taken from a follower is borrowed. Where it cannot be sent
  * within the turn, span_keep has to be called before the turn ends.
@@ -37,7 +41,7 @@ struct follower {
     uint64_t newest_start;      /* of view.newest, which may be gone */
     uint64_t start;             /* where the window begins */
     struct shared_lane *shared; /* NULL: nobody reads here */
-    uint32_t worker;
+    struct reach reach;
 };
 
 void follower_init(struct follower *, uint32_t worker);

@@ -97,23 +97,17 @@ static void drop_all(struct lane *lane, struct segment_store *store)
 
 /* ---- Making and ending -------------------------------------------------- */
 
-static size_t shared_bytes(uint32_t workers)
-{
-    return sizeof(struct shared_lane) + workers * sizeof(struct reach);
-}
-
 static void shared_free(struct lane *lane, struct segment_store *store)
 {
     if (!lane->shared)
         return;
-    budget_free(store->budget, lane->shared,
-                shared_bytes(lane->shared->workers));
+    budget_free(store->budget, lane->shared, sizeof(*lane->shared));
     lane->shared = NULL;
 }
 
 bool lane_is_read(const struct lane *lane)
 {
-    return lane->view.readers > 0 || (lane->shared && lane->shared->admitted);
+    return lane->view.readers > 0 || (lane->shared && lane->shared->followers);
 }
 
 void lane_release(struct lane *lane, struct segment_store *store)
@@ -283,67 +277,95 @@ bool lane_shrink(struct lane *lane, struct segment_store *store)
 
 /* ---- Sharing ------------------------------------------------------------ */
 
-_Static_assert(WORKERS_MAX <= 64, "a bit of `admitted` for each");
-
 bool lane_share(struct lane *lane, struct segment_store *store,
-                uint32_t workers, uint64_t window_bytes)
+                uint64_t window_bytes)
 {
     struct shared_lane *shared = budget_alloc_aligned(
-        store->budget, alignof(struct shared_lane), shared_bytes(workers));
+        store->budget, alignof(struct shared_lane), sizeof(*shared));
 
-    assert(!lane->shared && workers <= WORKERS_MAX);
+    assert(!lane->shared);
     if (!shared)
         return false;
     /* Nobody has it yet: the first is told of it after this. */
     atomic_init(&shared->oldest, lane->view.oldest);
     atomic_init(&shared->head, lane->view.head.position);
-    shared->admitted = 0;
-    shared->workers = workers;
-    for (uint32_t i = 0; i < workers; i++)
-        atomic_init(&shared->reached[i].position, REACH_NONE);
+    shared->followers = NULL;
     lane->shared = shared;
     atomic_init(&shared->start, window_start(lane, window_bytes));
     return true;
 }
 
-struct cursor lane_admit(struct lane *lane, uint32_t worker)
+void reach_init(struct reach *reach, uint32_t worker)
+{
+    reach->worker = worker;
+    atomic_init(&reach->position, REACH_NONE);
+    atomic_init(&reach->told, false);
+    reach->next = NULL;
+    reach->admitted = false;
+}
+
+/* The exchanges of one object have one order, and each releases and acquires.
+ * If ours finds that it has been told, its own comes after ours, and so does
+ * its look at what we have published. */
+bool reach_tell(struct reach *reach)
+{
+    return !atomic_exchange_explicit(&reach->told, true, memory_order_acq_rel);
+}
+
+void reach_heed(struct reach *reach)
+{
+    atomic_exchange_explicit(&reach->told, false, memory_order_acq_rel);
+}
+
+struct cursor lane_admit(struct lane *lane, struct reach *reach)
 {
     struct shared_lane *shared = lane->shared;
-    _Atomic uint64_t *reached = &shared->reached[worker].position;
 
-    assert(worker < shared->workers);
-    shared->admitted |= UINT64_C(1) << worker;
-    /* A worker that says so has asked after it had said it, and writes here no
-     * more before it has the answer. Acquire, as everywhere. */
-    if (atomic_load_explicit(reached, memory_order_acquire) == REACH_NONE)
-        atomic_store_explicit(reached, lane->view.head.position,
+    if (!reach->admitted) {
+        reach->admitted = true;
+        reach->next = shared->followers;
+        shared->followers = reach;
+    }
+    /* A follower that says so has asked after it had said it, and writes here
+     * no more before it has the answer. Acquire, as everywhere. */
+    if (atomic_load_explicit(&reach->position, memory_order_acquire) ==
+        REACH_NONE)
+        atomic_store_explicit(&reach->position, lane->view.head.position,
                               memory_order_relaxed);
     return lane->view.head;
 }
 
-/* Whether all workers that were admitted have reached the head; those that have
- * nobody left who reads are admitted no more. */
+void lane_dismiss(struct lane *lane, struct segment_store *store,
+                  struct reach *reach)
+{
+    struct reach **place;
+
+    if (!reach->admitted)
+        return;
+    /* Acquire: after it the follower does not look at `shared` any more, and
+     * that may be freed. Partner: publish_reached in follower.c. */
+    assert(atomic_load_explicit(&reach->position, memory_order_acquire) ==
+           REACH_NONE);
+    place = &lane->shared->followers;
+    while (*place != reach)
+        place = &(*place)->next;
+    *place = reach->next;
+    reach->admitted = false;
+    lane_settle(lane, store);
+}
+
+/* Whether all that were admitted have reached the head, or have nobody left. */
 static bool followers_are_done(const struct lane *lane)
 {
-    struct shared_lane *shared = lane->shared;
-    bool done = true;
-
-    for (uint32_t i = 0; shared->admitted >> i; i++) {
-        uint64_t worker = UINT64_C(1) << i;
-        uint64_t reached;
-
-        if (!(shared->admitted & worker))
-            continue;
-        /* Acquire: after REACH_NONE it does not look at `shared` any more, and
-         * that may be freed. Partner: the stores in follower.c. */
-        reached = atomic_load_explicit(&shared->reached[i].position,
-                                       memory_order_acquire);
-        if (reached == REACH_NONE)
-            shared->admitted &= ~worker;
-        else if (reached < lane->view.head.position)
-            done = false;
+    for (const struct reach *reach = lane->shared->followers; reach;
+         reach = reach->next) {
+        /* Acquire: its readers are done with what is before. Partner:
+         * publish_reached in follower.c. REACH_NONE is past every head. */
+        if (atomic_load_explicit(&reach->position, memory_order_acquire) <
+            lane->view.head.position)
+            return false;
     }
-    return done;
+    return true;
 }
 
 void lane_settle(struct lane *lane, struct segment_store *store)

@@ -23,13 +23,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How far a worker's readers are. */
+/* How far a follower's readers are. It lives with the follower, and is known to
+ * the owner from lane_admit to lane_dismiss. */
 struct reach {
     /* The position that all of them have reached; REACH_NONE: there are none.
-     * Written by the owner as it admits the worker, and from then on, until it
-     * says REACH_NONE, by the worker. Release/acquire: no read of the lane's
+     * Written by the owner as it admits the first, and from then on, until it
+     * says REACH_NONE, by the follower. Release/acquire: no read of the lane's
      * shared part follows a REACH_NONE. */
     alignas(CACHE_LINE_BYTES) _Atomic uint64_t position;
+    /* Whether the follower has been told that the lane has news, and has not
+     * looked since. Exchanged by both, acquire and release: see reach_tell. */
+    _Atomic bool told;
+    uint32_t worker; /* whose it is */
+    /* The owner's. */
+    struct reach *next;
+    bool admitted;
 };
 
 #define REACH_NONE UINT64_MAX
@@ -41,11 +49,8 @@ struct shared_lane {
     alignas(CACHE_LINE_BYTES) _Atomic(struct segment *) oldest;
     _Atomic uint64_t head;  /* position */
     _Atomic uint64_t start; /* where the window begins */
-    /* Owner only. */
-    alignas(CACHE_LINE_BYTES) uint64_t admitted; /* workers, a bit for each */
-    uint32_t workers;
-    /* Each worker's own. */
-    struct reach reached[];
+    /* Owner only: those admitted. */
+    alignas(CACHE_LINE_BYTES) struct reach *followers;
 };
 
 /* Owner only. */
@@ -63,8 +68,7 @@ void lane_init(struct lane *, uint64_t seq);
 /* Frees the segments. Nobody may read it. */
 void lane_release(struct lane *, struct segment_store *);
 
-/* Whether it has readers, of whatever worker, as far as is known: those of
- * another are gone when lane_settle has seen that they are. */
+/* Whether it has readers, or followers that have not been dismissed. */
 bool lane_is_read(const struct lane *);
 
 /*
@@ -110,18 +114,30 @@ bool lane_shrink(struct lane *, struct segment_store *);
 
 /* ---- Shared lanes ------------------------------------------------------- */
 
-/* From now on others may read it, of `workers` at most; false without
- * memory. */
-bool lane_share(struct lane *, struct segment_store *, uint32_t workers,
-                uint64_t window_bytes);
+/* From now on others may read it; false without memory. */
+bool lane_share(struct lane *, struct segment_store *, uint64_t window_bytes);
 
-/* A worker has asked for a reader to join: returns where it begins, which is
- * at the head. The worker is waited for from now on, until it has nobody left
- * who reads, or asks to. The lane is shared. */
-struct cursor lane_admit(struct lane *, uint32_t worker);
+/* A follower has asked for a reader to join: returns where it begins, which is
+ * at the head. It is waited for from now on, until it has nobody left who
+ * reads, or asks to. The lane is shared. */
+struct cursor lane_admit(struct lane *, struct reach *);
+
+/* It has said that it has nobody left, and asks for nobody: the owner will not
+ * look at it any more. Takes one that was not admitted. */
+void lane_dismiss(struct lane *, struct segment_store *, struct reach *);
+
+/* Before the owner knows of it. */
+void reach_init(struct reach *, uint32_t worker);
+
+/* The owner has published something. Whether the follower has to be told: not,
+ * if it has been and has not looked since. */
+bool reach_tell(struct reach *);
+
+/* The follower has been told, and is about to look. */
+void reach_heed(struct reach *);
 
 /* Drops the tail, if all readers of all workers have reached the head. Who was
- * the last of another worker to reach it, or to leave, has this called. */
+ * the last of a follower to reach it has this called. */
 void lane_settle(struct lane *, struct segment_store *);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The chat as a whole: made and unmade, told the time, asked whose turn it is,
- * told to stop. It owns the pools, the tables and the two ready lists.
+ * A worker's chat as a whole: made and unmade, told the time, asked whose turn
+ * it is, told to stop. It owns the pools, its rooms and the ready lists; what
+ * all workers share is in shards.c.
  *
  * Whose turn: first the sessions that have something of their own to send (a
  * reply, more of a room than fits a turn), then the rooms with news, each for
@@ -10,71 +11,69 @@
 
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 static void pools_init(struct chat *chat)
 {
-    pool_init(&chat->sessions_pool, &chat->budget, sizeof(struct session));
-    pool_init(&chat->binaries_pool, &chat->budget, sizeof(struct binary));
-    pool_init(&chat->rooms_pool, &chat->budget, sizeof(struct room));
-    pool_init(&chat->lanes_pool, &chat->budget, sizeof(struct lane));
-    pool_init(&chat->memberships_pool, &chat->budget,
-              sizeof(struct membership));
-    pool_init(&chat->meters_pool, &chat->budget, sizeof(struct meter));
+    pool_init(&chat->sessions_pool, chat->budget, sizeof(struct session));
+    pool_init(&chat->binaries_pool, chat->budget, sizeof(struct binary));
+    pool_init(&chat->rooms_pool, chat->budget, sizeof(struct room));
+    pool_init(&chat->lanes_pool, chat->budget, sizeof(struct lane));
+    pool_init(&chat->memberships_pool, chat->budget, sizeof(struct membership));
+    pool_init(&chat->meters_pool, chat->budget, sizeof(struct meter));
 }
 
-/* The key goes to the wire and is not kept here. */
-static struct wire *make_wire(struct chat *chat)
-{
-    struct wire_config *config = &chat->config.wire;
-    struct wire *wire;
-
-    chat->config.random(config->boot, sizeof(config->boot));
-    uuid_from_random(config->boot);
-    chat->config.random(&config->hash_seed, sizeof(config->hash_seed));
-    config->hash_seed |= 1; /* not 0 */
-    wire = wire_create(config, &chat->budget);
-    config->key = NULL;
-    return wire;
-}
-
-struct chat *chat_create(const struct chat_config *config)
+struct chat *chat_open(struct shards *shards, uint32_t worker,
+                       const struct chat_config *config,
+                       const uint8_t hash_key[ADDRESS_BYTES])
 {
     struct chat *chat = calloc(1, sizeof(*chat));
 
     if (!chat)
         return NULL;
     chat->config = *config;
-    budget_init(&chat->budget, config->memory_bytes_max);
-    chat->wire = make_wire(chat);
-    if (!chat->wire)
-        goto free_chat;
-    if (!nicks_init(&chat->nicks, &chat->budget))
-        goto destroy_wire;
-    segment_store_init(&chat->segments, &chat->budget,
+    chat->config.wire.key = NULL; /* it goes to the wire, and is not kept */
+    chat->shards = shards;
+    chat->worker = worker;
+    chat->budget = &shards->budget;
+    memcpy(chat->hash_key, hash_key, sizeof(chat->hash_key));
+    chat->wire = wire_create(&config->wire, chat->budget);
+    if (!chat->wire) {
+        free(chat);
+        return NULL;
+    }
+    segment_store_init(&chat->segments, chat->budget,
                        config->room_window_bytes);
     pools_init(chat);
-    config->random(chat->hash_key, sizeof(chat->hash_key));
+    chat->reclaim_at_ns = UINT64_MAX;
     return chat;
-destroy_wire:
-    wire_destroy(chat->wire);
-free_chat:
-    free(chat);
-    return NULL;
 }
 
-void chat_destroy(struct chat *chat)
+/* Rooms that have ended go in their turn. */
+static void drop_ended_rooms(struct chat *chat)
+{
+    while (chat->rooms_ready_first)
+        chat_next_ready(chat);
+    while (chat->news_first) {
+        struct room *room = chat->news_first;
+
+        rooms_news_shift(chat);
+        room_settle(chat, room);
+    }
+    assert(!chat->rooms);
+}
+
+void chat_close(struct chat *chat)
 {
     if (!chat)
         return;
-    assert(!chat->addresses);
-    while (chat->rooms_ready_first) /* rooms that ended go in their turn */
-        chat_next_ready(chat);
-    assert(!chat->rooms);
-    nicks_release(&chat->nicks, &chat->budget);
-    timers_release(&chat->timers, &chat->budget);
+    drop_ended_rooms(chat);
+    while (segment_store_reclaim(&chat->segments, &chat->shards->turns))
+        continue;
+    timers_release(&chat->timers, chat->budget);
     pool_release(&chat->sessions_pool);
     pool_release(&chat->binaries_pool);
     pool_release(&chat->rooms_pool);
@@ -83,7 +82,6 @@ void chat_destroy(struct chat *chat)
     pool_release(&chat->meters_pool);
     segment_store_release(&chat->segments);
     wire_destroy(chat->wire);
-    assert(chat->budget.used_bytes == 0);
     free(chat);
 }
 
@@ -112,7 +110,8 @@ static bool holds_old_bytes(const struct session *session)
  * notices. */
 static void close_holders(struct chat *chat)
 {
-    if (chat->segments.detached_bytes == 0)
+    /* Another worker's, if there is one, we do not see. */
+    if (chat->segments.detached_bytes == 0 && chat->shards->count == 1)
         return;
     for (uint32_t i = 0; i < chat->timers.count; i++) {
         struct session *session = chat->timers.heap[i].session;
@@ -130,10 +129,28 @@ static void relieve_memory(struct chat *chat)
     rooms_shrink(chat);
 }
 
-/* Whether all who take bytes have been sent what they are due. */
-static bool all_are_served(const struct chat *chat)
+bool all_are_served(const struct chat *chat)
 {
     return chat->serving == 0 && !chat->ready_first && !chat->rooms_ready_first;
+}
+
+static void begin_if_over(struct chat *chat)
+{
+    if (!turn_is_over(chat))
+        return;
+    chat->appended_bytes = 0;
+    chat->others_first = !chat->others_first;
+}
+
+/* Who waited here, and who asks from other workers: by turns they come first,
+ * or one of the two could fill every turn. */
+static void hear_all(struct chat *chat)
+{
+    if (chat->others_first)
+        requests_take(chat);
+    intake_turn(chat);
+    if (!chat->others_first)
+        requests_take(chat);
 }
 
 void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
@@ -142,10 +159,11 @@ void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
         chat->started_ns = mono_ns;
     chat->now_ns = mono_ns;
     chat->wall_us = wall_us;
-    if (all_are_served(chat))
-        chat->appended_bytes = 0;
+    begin_if_over(chat);
+    answers_take(chat);
     relieve_memory(chat);
-    intake_turn(chat);
+    hear_all(chat);
+    stop_go_on(chat);
     expire_timers(chat);
     meters_expire(chat);
 }
@@ -158,18 +176,22 @@ void chat_was_away(struct chat *chat, uint64_t away_ns)
         if (!session->paused) /* else its clock stands still already */
             session->clock_ns += away_ns;
         session->progress_ns += away_ns;
-        if (session->state == SESSION_GREETING)
+        if (session->state == SESSION_GREETING && session->binary)
             session->binary->hello_by_ns += away_ns;
     }
 }
 
-uint64_t chat_deadline(const struct chat *chat)
+uint64_t chat_deadline(struct chat *chat)
 {
-    uint64_t deadline = timers_next(&chat->timers);
+    uint64_t deadline =
+        earlier(timers_next(&chat->timers), shards_deadline(chat));
     /* If all are served the next tick begins a turn, else it looks again. */
-    uint64_t look_ns = all_are_served(chat) ? 1 : TURN_LOOK_NS;
+    bool is_next = turn_is_over(chat) && !chat->crowded;
+    uint64_t look_ns = is_next ? 1 : TURN_LOOK_NS;
 
-    return chat->waiting ? earlier(deadline, chat->now_ns + look_ns) : deadline;
+    if (!chat->waiting || chat->stopping) /* nobody goes on then */
+        return deadline;
+    return earlier(deadline, chat->now_ns + look_ns);
 }
 
 void ready_add(struct session *session)
@@ -251,6 +273,29 @@ void rooms_ready_add(struct chat *chat, struct room *room)
     rooms_ready_append(chat, room);
 }
 
+void rooms_news_add(struct chat *chat, struct room *room)
+{
+    if (room->news || chat->shards->count == 1)
+        return;
+    room->news = true;
+    room->news_next = NULL;
+    if (chat->news_last)
+        chat->news_last->news_next = room;
+    else
+        chat->news_first = room;
+    chat->news_last = room;
+}
+
+void rooms_news_shift(struct chat *chat)
+{
+    struct room *room = chat->news_first;
+
+    chat->news_first = room->news_next;
+    if (!chat->news_first)
+        chat->news_last = NULL;
+    room->news = false;
+}
+
 /* The first ready room's turn is over: it stands at the end, or is done. */
 static void rooms_ready_turn(struct chat *chat)
 {
@@ -281,33 +326,6 @@ struct session *chat_next_ready(struct chat *chat)
     return NULL;
 }
 
-/* A session that ends anyway goes on, but no longer than the stop lasts. */
-static void session_stop(struct session *session)
-{
-    struct chat *chat = session->chat;
-
-    if (session_listens(session)) {
-        session->error = ERROR_SHUTDOWN;
-        session_end(session, ENDING_ERROR);
-    }
-    if (session->until_ns > chat->stop_by_ns)
-        session->until_ns = chat->stop_by_ns;
-    timers_advance(&chat->timers, session, session_deadline(session));
-    ready_add(session);
-}
-
-void chat_shutdown(struct chat *chat, uint64_t within_ns)
-{
-    struct timers *timers = &chat->timers;
-
-    chat->stopping = true;
-    chat->stop_by_ns = chat->now_ns + at_least(within_ns, LAST_OFFER_NS);
-    /* The heap is where every session is. Stopping one moves its deadline
-     * earlier, which moves only its parents, and those have been stopped. */
-    for (uint32_t i = 0; i < timers->count; i++)
-        session_stop(timers->heap[i].session);
-}
-
 size_t chat_refusal(struct chat *chat, enum dialect dialect,
                     unsigned char bytes[REFUSAL_BYTES_MAX])
 {
@@ -332,13 +350,6 @@ size_t chat_refusal(struct chat *chat, enum dialect dialect,
 
 void chat_log_metrics(struct chat *chat)
 {
-    struct metric metrics[SERVER_METRICS];
-    struct log_field fields[SERVER_METRICS];
-
-    if (!chat->config.log)
-        return;
-    metrics_of_server(chat, metrics);
-    for (size_t i = 0; i < SERVER_METRICS; i++)
-        fields[i] = log_number(metrics[i].name, metrics[i].value);
-    chat->config.log(LOG_INFO, "metrics", fields, SERVER_METRICS);
+    if (chat->config.log)
+        listing_log(chat);
 }

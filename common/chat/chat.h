@@ -66,6 +66,9 @@ struct chat_config {
     void (*random)(void *bytes, size_t length);
     void (*link)(void *user, struct link_sample *); /* may be NULL */
     log_fn *log;                                    /* may be NULL */
+    /* Wakes a worker, for one of several (shards.h); else NULL. */
+    void (*wake)(void *engine, uint32_t from, uint32_t to);
+    void *engine;
 };
 
 /* Who connects. */
@@ -102,8 +105,8 @@ struct options;
  * the engine. */
 struct chat_config chat_config_from(const struct options *);
 
-/* NULL without memory. The config is copied; the key that it borrows is not
- * needed any more. */
+/* A chat that is alone (for several see shards.h); NULL without memory. The
+ * config is copied; the key that it borrows is not needed any more. */
 struct chat *chat_create(const struct chat_config *);
 
 /* Every session must have been freed. Takes NULL. */
@@ -119,7 +122,7 @@ void chat_was_away(struct chat *, uint64_t away_ns);
 
 /* When the next turn must begin at the latest, UINT64_MAX for never: to be
  * asked when a turn is over, for whatever happens in it may set a deadline. */
-uint64_t chat_deadline(const struct chat *);
+uint64_t chat_deadline(struct chat *);
 
 /* The next session that has something to send, may be read again or is to be
  * closed; NULL when the turn is over. */

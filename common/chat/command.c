@@ -5,6 +5,7 @@
 #include "common/base/builder.h"
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 #include "common/wire/name.h"
 
 #include <string.h>
@@ -105,102 +106,163 @@ static void count_message(struct session *session)
     meter_add(session, (struct traffic){.messages = 1});
 }
 
-/* The message has its place in the room; in private it has none, 0. */
-static void acknowledge(struct session *session, uint64_t seq)
+/* To the owner of the room, who answers if there is an id, or if it failed.
+ * False without memory. */
+static bool post_there(struct session *session, const struct room *room,
+                       const struct request *message)
 {
-    if (session->request_id == 0)
-        return;
-    session_tell(session, &(struct event){
-                              .kind = EVENT_ACK,
-                              .id = session->request_id,
-                              .seq = seq,
-                          });
+    struct chat *chat = session->chat;
+    uint32_t owner = room_owner(chat, room_name(room));
+    struct letter *letter = request_begin_text(
+        chat, owner, LETTER_POST, message->text, message->content_type);
+
+    if (!letter)
+        return false;
+    letter->post.session = session;
+    letter->post.session_id = session->id;
+    letter->post.room = room->home;
+    letter->post.id = session->request_id;
+    letter->post.nick = letter_nick_of(session_nick(session));
+    if (session->request_id > 0)
+        session->awaited++;
+    if (session->binary)
+        session->binary->posted_to = (uint8_t)owner;
+    session->posting = true;
+    request_send(chat, owner);
+    return true;
 }
 
-static void post_to_room(struct session *session, struct membership *membership,
+static bool post_here(struct session *session, struct room *room,
+                      const struct request *message)
+{
+    uint64_t seq = room_say(session->chat, room, session_nick(session),
+                            message->text, message->content_type);
+
+    if (seq > 0)
+        session_acknowledge(session, session->request_id, seq);
+    return seq > 0;
+}
+
+static void post_to_room(struct session *session, struct room *room,
                          const struct request *message)
 {
-    struct room *room = membership->room;
-    struct chat *chat = session->chat;
-    struct event event = {
-        .kind = EVENT_MESSAGE,
-        .room = room_name(room),
-        .nick = session_nick(session),
-        .text = message->text,
-        .content_type = message->content_type,
-        .seq = room->seq + 1,
-        .time_us = chat->wall_us,
-    };
+    bool posted = room->remote ? post_there(session, room, message)
+                               : post_here(session, room, message);
 
-    if (!room_post(chat, room, &event, RECORD_MESSAGE)) {
+    if (posted)
+        count_message(session);
+    else
         session_fault(session, "no memory for a message");
+}
+
+/* To the worker of the one who has the nick. False without memory. */
+static bool tell_there(struct session *session, uint32_t worker,
+                       const struct request *message)
+{
+    struct chat *chat = session->chat;
+    struct letter *letter = request_begin_text(
+        chat, worker, LETTER_PRIVATE, message->text, message->content_type);
+
+    if (!letter)
+        return false;
+    letter->private.session = session;
+    letter->private.from = letter_nick_of(session_nick(session));
+    letter->private.to = letter_nick_of(message->name);
+    letter->private.command = message->kind == REQUEST_COMMAND;
+    session_park(session);
+    request_send(chat, worker);
+    return true;
+}
+
+static void tell_here(struct session *session, const struct request *message)
+{
+    struct session *receiver = nick_session(session->chat, message->name);
+    enum error_code outcome = ERROR_NO_SUCH_NICK;
+
+    if (receiver)
+        outcome = session_tell_private(receiver, session_nick(session),
+                                       message->text, message->content_type);
+    reply_told(session, receiver ? session_nick(receiver) : message->name,
+               outcome, message->kind == REQUEST_COMMAND);
+}
+
+void reply_told(struct session *session, struct slice nick,
+                enum error_code outcome, bool command)
+{
+    struct builder sent = {0};
+
+    if (outcome != ERROR_NONE) {
+        session_refuse(session, outcome, nick);
         return;
     }
     count_message(session);
-    acknowledge(session, event.seq);
+    if (!command) {
+        session_acknowledge(session, session->request_id, 0);
+        return;
+    }
+    build_string(&sent, "sent to ");
+    build_slice(&sent, nick);
+    reply_built(session, &sent);
 }
 
-/* Sends to one person, whom it returns; NULL after an error. */
-static struct session *post_to_nick(struct session *session,
-                                    const struct request *message)
+static void post_to_nick(struct session *session, const struct request *message)
 {
-    struct session *receiver = nick_find(session->chat, message->name);
+    uint32_t worker;
 
     if (!nick_is_valid(message->name)) {
         refuse_nick(session);
-        return NULL;
+        return;
     }
-    if (!receiver) {
-        session_refuse(session, ERROR_NO_SUCH_NICK, message->name);
-        return NULL;
-    }
-    if (session_unread(receiver) > PRIVATE_UNREAD_MAX) {
-        session_refuse(session, ERROR_RECEIVER_BUSY, session_nick(receiver));
-        return NULL;
-    }
-    session_tell(receiver, &(struct event){
-                               .kind = EVENT_PRIVATE,
-                               .nick = session_nick(session),
-                               .text = message->text,
-                               .content_type = message->content_type,
-                               .time_us = session->chat->wall_us,
-                           });
-    count_message(session);
-    session->chat->metrics.deliveries++;
-    return receiver;
+    worker = nick_worker(session->chat, message->name);
+    if (worker == UINT32_MAX || worker == session->chat->worker)
+        tell_here(session, message);
+    else if (!tell_there(session, worker, message))
+        session_fault(session, "no memory for a message");
 }
 
 void message_post(struct session *session, const struct request *message)
 {
-    struct membership *membership;
+    const struct membership *membership;
 
     if (message->target == TARGET_NICK) {
-        if (post_to_nick(session, message))
-            acknowledge(session, 0);
+        post_to_nick(session, message);
         return;
     }
     membership = message->target == TARGET_CURRENT
                      ? current_or_refuse(session)
                      : member_or_refuse(session, message->name);
     if (membership)
-        post_to_room(session, membership, message);
+        post_to_room(session, membership->room, message);
 }
 
 static void run_msg(struct session *session, const struct arguments *arguments)
 {
-    struct request message = {
-        .target = TARGET_NICK,
-        .name = arguments->name,
-        .text = arguments->text,
-    };
-    const struct session *receiver = post_to_nick(session, &message);
-    struct builder sent = {0};
+    post_to_nick(session, &(struct request){
+                              .kind = REQUEST_COMMAND,
+                              .target = TARGET_NICK,
+                              .name = arguments->name,
+                              .text = arguments->text,
+                          });
+}
 
-    if (!receiver)
-        return;
-    build_string(&sent, "sent to ");
-    build_slice(&sent, session_nick(receiver));
-    reply_built(session, &sent);
+bool session_fence(struct session *session)
+{
+    struct chat *chat = session->chat;
+    struct errand *errand = budget_alloc(chat->budget, sizeof(*errand));
+
+    if (!errand)
+        return false;
+    *errand = (struct errand){.session = session};
+    for (uint32_t to = 0; to < chat->shards->count; to++) {
+        if (to == chat->worker)
+            continue;
+        request_begin(chat, to, LETTER_FENCE)->errand = errand;
+        request_send(chat, to);
+        errand->awaited++;
+    }
+    session->posting = false;
+    session_park(session);
+    return true;
 }
 
 /* ---- Asking the server -------------------------------------------------- */
@@ -260,33 +322,17 @@ static void run_echo(struct session *session, const struct arguments *arguments)
                           });
 }
 
-static void reply_metric(struct session *session, const struct metric *metric)
+static void fault_of_listing(struct session *session)
 {
-    struct builder line = {0};
-
-    build_string(&line, metric->name);
-    build_string(&line, " ");
-    if (metric->hundredths)
-        build_hundredths(&line, metric->value);
-    else
-        build_number(&line, metric->value);
-    reply_built_more(session, &line);
+    session_fault(session, "no memory for a list");
 }
 
 static void run_metrics(struct session *session,
                         const struct arguments *arguments)
 {
-    struct metric server[SERVER_METRICS];
-    struct metric own[SESSION_METRICS];
-
     (void)arguments;
-    metrics_of_session(session, own);
-    metrics_of_server(session->chat, server);
-    for (size_t i = 0; i < SERVER_METRICS; i++)
-        reply_metric(session, &server[i]);
-    for (size_t i = 0; i < SESSION_METRICS; i++)
-        reply_metric(session, &own[i]);
-    session_reply(session, SLICE("end of metrics"));
+    if (!listing_metrics(session))
+        fault_of_listing(session);
 }
 
 /* "in=BYTES/s out=BYTES/s messages=N/s" */
@@ -333,77 +379,140 @@ static void run_quit(struct session *session, const struct arguments *arguments)
 
 /* ---- Nicks and rooms ---------------------------------------------------- */
 
-static void rename_session(struct session *session, struct slice nick)
+static void tell_nick_there(struct errand *errand, const struct room *room,
+                            struct slice from)
 {
+    struct chat *chat = errand->session->chat;
+    uint32_t owner = room_owner(chat, room_name(room));
+    struct letter *letter = request_begin(chat, owner, LETTER_RENAME);
+
+    letter->rename.errand = errand;
+    letter->rename.room = room->home;
+    letter->rename.from = letter_nick_of(from);
+    letter->rename.to = letter_nick_of(session_nick(errand->session));
+    errand->awaited++;
+    request_send(chat, owner);
+}
+
+/* Its rooms are told that it was called otherwise; those of other workers
+ * answer. */
+static void tell_renamed(struct errand *errand, struct slice from)
+{
+    struct session *session = errand->session;
+
     for (struct membership *m = session->memberships; m; m = m->sibling) {
-        if (!m->leaving)
-            room_tell_nick(m->room, session, nick);
+        if (m->leaving)
+            continue;
+        if (m->room->remote)
+            tell_nick_there(errand, m->room, from);
+        else
+            room_tell_nick(session->chat, m->room, from, session_nick(session));
     }
-    nick_remove(session);
-    session_set_nick(session, nick);
-    nick_add(session);
 }
 
 bool nick_or_refuse(struct session *session, struct slice nick)
 {
-    const struct session *holder;
-
     if (!nick_is_valid(nick) || nick_is_given(nick)) {
         refuse_nick(session);
         return false;
     }
-    holder = nick_find(session->chat, nick);
-    if (holder && holder != session) {
+    if (!nick_take(session, nick)) {
         session_refuse(session, ERROR_NICK_IN_USE, nick);
         return false;
     }
     return true;
 }
 
-static void run_nick(struct session *session, const struct arguments *arguments)
+void reply_renamed(struct session *session)
 {
-    struct slice nick = arguments->name;
     struct builder line = {0};
 
-    if (!nick_or_refuse(session, nick))
-        return;
-    if (!slice_equals(nick, session_nick(session)))
-        rename_session(session, nick);
     build_string(&line, "you are now ");
-    build_slice(&line, nick);
+    build_slice(&line, session_nick(session));
     reply_built(session, &line);
 }
 
-static void build_members(struct builder *line, const struct room *room)
+/* Answers when all its rooms have been told. False without memory, with nothing
+ * changed. */
+static bool rename_session(struct session *session, struct slice nick)
 {
-    build_number(line, room->members);
+    struct letter_nick before = letter_nick_of(session_nick(session));
+    struct chat *chat = session->chat;
+    struct errand *errand = budget_alloc(chat->budget, sizeof(*errand));
+
+    if (!errand)
+        return false;
+    *errand = (struct errand){.session = session};
+    if (nick_or_refuse(session, nick)) {
+        tell_renamed(errand, letter_nick_slice(&before));
+        if (errand->awaited > 0) {
+            session_park(session);
+            return true;
+        }
+        reply_renamed(session);
+    }
+    budget_free(chat->budget, errand, sizeof(*errand));
+    return true;
+}
+
+static void run_nick(struct session *session, const struct arguments *arguments)
+{
+    if (slice_equals(arguments->name, session_nick(session)) &&
+        !nick_is_given(arguments->name))
+        reply_renamed(session);
+    else if (!rename_session(session, arguments->name))
+        session_fault(session, "no memory for a nick");
+}
+
+void build_members(struct builder *line, uint32_t members)
+{
+    build_number(line, members);
     build_string(line, " members");
 }
 
-static void reply_joined(struct session *session, const struct room *room)
+void reply_joined(struct session *session, struct slice room, uint32_t members)
 {
     struct builder line = {0};
 
     build_string(&line, "joined ");
-    build_slice(&line, room_name(room));
+    build_slice(&line, room);
     build_string(&line, " (");
-    build_members(&line, room);
+    build_members(&line, members);
     build_string(&line, ")");
     reply_built(session, &line);
+}
+
+/* It is in the room already, which is its current one from now on. How many
+ * there are, the owner knows. */
+static void join_again(struct session *session, struct membership *membership)
+{
+    struct chat *chat = session->chat;
+    struct room *room = membership->room;
+    uint32_t owner = room_owner(chat, room_name(room));
+    struct letter *letter;
+
+    membership_select(membership);
+    if (!room->remote) {
+        reply_joined(session, room_name(room), room->members);
+        return;
+    }
+    letter = request_begin(chat, owner, LETTER_COUNT);
+    letter->count.session = session;
+    letter->count.room = room->home;
+    session_park(session);
+    request_send(chat, owner);
 }
 
 static void run_join(struct session *session, const struct arguments *arguments)
 {
     struct slice name = room_name_plain(arguments->name);
     struct membership *membership;
-    struct log_field joined;
 
     if (!room_name_or_refuse(session, name))
         return;
     membership = session_membership(session, name);
     if (membership) {
-        membership_select(membership);
-        reply_joined(session, membership->room);
+        join_again(session, membership);
         return;
     }
     if (session->room_count == ROOMS_PER_SESSION_MAX) {
@@ -411,112 +520,105 @@ static void run_join(struct session *session, const struct arguments *arguments)
                        SLICE("at most 16: /leave one first"));
         return;
     }
-    membership = room_join(session, name);
-    if (!membership) {
+    if (!room_join(session, name))
         session_fault(session, "no memory for a membership");
-        return;
-    }
-    joined =
-        log_text("room", membership->room->name, membership->room->name_length);
-    session_log(session, LOG_INFO, "joined", &joined, 1);
-    reply_joined(session, membership->room);
+}
+
+void reply_left(struct session *session, struct slice room)
+{
+    struct builder line = {0};
+
+    build_string(&line, "left ");
+    build_slice(&line, room);
+    reply_built(session, &line);
 }
 
 static void run_leave(struct session *session,
                       const struct arguments *arguments)
 {
     struct membership *membership = named_or_refuse(session, arguments->name);
-    struct builder line = {0};
+    struct letter_name name;
 
     if (!membership)
         return;
-    build_string(&line, "left ");
-    build_slice(&line, room_name(membership->room));
-    room_leave(membership);
-    reply_built(session, &line);
-}
-
-static void reply_more_not_listed(struct session *session, uint64_t count)
-{
-    struct builder line = {0};
-
-    if (count == 0)
+    if (membership->room->remote) {
+        membership->told = true;
+        session_park(session);
+        room_leave(membership);
         return;
-    build_string(&line, "and ");
-    build_number(&line, count);
-    build_string(&line, " more");
-    reply_built_more(session, &line);
+    }
+    name = letter_name_of(room_name(membership->room));
+    room_leave(membership);
+    reply_left(session, letter_name_slice(&name));
 }
 
 static void run_rooms(struct session *session,
                       const struct arguments *arguments)
 {
-    uint64_t left = HASH_CNT(by_name, session->chat->rooms);
-    const struct room *room = session->chat->rooms;
-
     (void)arguments;
-    for (unsigned i = 0; room && i < LIST_LINES_MAX; i++, left--) {
-        struct builder line = {0};
-
-        build_string(&line, "room ");
-        build_slice(&line, room_name(room));
-        build_string(&line, " ");
-        build_members(&line, room);
-        reply_built_more(session, &line);
-        room = room->by_name.next;
-    }
-    reply_more_not_listed(session, left);
-    session_reply(session, SLICE("end of rooms"));
+    if (!listing_rooms(session))
+        fault_of_listing(session);
 }
 
 static void run_who(struct session *session, const struct arguments *arguments)
 {
-    struct membership *own = named_or_refuse(session, arguments->name);
-    const struct membership *member;
-    uint64_t left;
+    const struct membership *own = named_or_refuse(session, arguments->name);
 
-    if (!own)
-        return;
-    left = own->room->members;
-    member = own->room->first;
-    for (unsigned i = 0; left > 0 && i < LIST_LINES_MAX;
-         member = member->next) {
-        if (member->leaving)
-            continue;
-        session_reply_more(session, session_nick(member->session));
-        left--;
-        i++;
-    }
-    reply_more_not_listed(session, left);
-    session_reply(session, SLICE("end of who"));
+    if (own && !listing_members(session, own->room))
+        fault_of_listing(session);
 }
 
-static struct slice room_topic(const struct room *room)
+void reply_topic(struct session *session, struct slice room, struct slice topic)
 {
-    return (struct slice){room->topic ? room->topic : "", room->topic_length};
+    session_tell(session, &(struct event){
+                              .kind = EVENT_TOPIC_REPLY,
+                              .id = session->request_id,
+                              .room = room,
+                              .text = topic,
+                          });
+}
+
+/* Asks the owner of the room. False without memory. */
+static bool topic_there(struct session *session, const struct room *room,
+                        struct slice topic)
+{
+    struct chat *chat = session->chat;
+    uint32_t owner = room_owner(chat, room_name(room));
+    struct letter *letter =
+        request_begin_text(chat, owner, LETTER_TOPIC, topic, SLICE(""));
+
+    if (!letter)
+        return false;
+    letter->topic.session = session;
+    letter->topic.room = room->home;
+    letter->topic.nick = letter_nick_of(session_nick(session));
+    session_park(session);
+    request_send(chat, owner);
+    return true;
+}
+
+static bool topic_here(struct session *session, struct room *room,
+                       struct slice topic)
+{
+    if (!room_set_topic(session->chat, room, session_nick(session), topic))
+        return false;
+    reply_topic(session, room_name(room), room_topic(room));
+    return true;
 }
 
 static void run_topic(struct session *session,
                       const struct arguments *arguments)
 {
-    struct membership *current = current_or_refuse(session);
+    const struct membership *current = current_or_refuse(session);
     struct slice topic = arguments->text;
-    struct room *room;
+    bool done;
 
     if (!current)
         return;
-    room = current->room;
-    if (topic.length > 0 && !slice_equals(topic, room_topic(room)) &&
-        !room_change_topic(room, session, topic)) {
+    done = current->room->remote ? topic_there(session, current->room, topic)
+                                 : topic_here(session, current->room, topic);
+    if (!done)
         session_fault(session, "no memory for a topic");
-        return;
-    }
-    session_tell(session, &(struct event){
-                              .kind = EVENT_TOPIC_REPLY,
-                              .id = session->request_id,
-                              .room = room_name(room),
-                              .text = room_topic(room),
-                          });
 }
 
 /* ---- The table ---------------------------------------------------------- */

@@ -46,6 +46,15 @@ void histogram_add(struct histogram *histogram, uint64_t value)
         histogram->max = value;
 }
 
+void histogram_merge(struct histogram *histogram, const struct histogram *from)
+{
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+        histogram->buckets[i] += from->buckets[i];
+    histogram->count += from->count;
+    if (from->max > histogram->max)
+        histogram->max = from->max;
+}
+
 uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 {
     double wanted = (double)histogram->count * percent / 100.0;

@@ -21,6 +21,9 @@ struct histogram {
 
 void histogram_add(struct histogram *, uint64_t value);
 
+/* Adds all that the other one has. */
+void histogram_merge(struct histogram *, const struct histogram *);
+
 /* The least upper bound of a bucket that at least `percent` (0 to 100) of the
  * values do not exceed, at most the largest value; 0 if there is none. */
 uint64_t histogram_percentile(const struct histogram *, double percent);

@@ -6,6 +6,9 @@
  * nor of the end of a stream, with a last line that has none):
  *   - it is over its rate (delay, never loss);
  *   - it does not read the replies it asks for;
+ *   - another worker has to answer its last request, or has not the room to be
+ *     asked more, or has not done yet what was said before: requests keep
+ *     their order, and so do answers;
  *   - it has left more rooms than it has been sent the rest of;
  *   - half a room window has been appended since all who take bytes had been
  *     sent what they were due: members that read promptly are to be sent that
@@ -17,14 +20,25 @@
 #include "common/base/builder.h"
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
+#include "common/wire/name.h"
 
 #include <assert.h>
 #include <string.h>
 #include <utlist.h>
 
+/* A request that has been decoded, but not acted on; what it refers to stands
+ * behind it. */
+struct held {
+    enum wire_outcome outcome;
+    enum error_code error;
+    struct request request;
+    char bytes[];
+};
+
 /* What had come when the session was paused, and is not parsed yet. */
 struct inbox {
     struct session *session;
+    struct held *held;             /* which comes first; NULL */
     struct inbox *next, *previous; /* those that wait for the turn to end */
     bool waiting;                  /* is one of them */
     uint32_t from, length;         /* what is left begins at `from` */
@@ -75,26 +89,201 @@ static void rate_count(struct session *session)
     session->rate_ns += rate_interval_ns(chat);
 }
 
+/* ---- What waits ---------------------------------------------------------- */
+
+static void inbox_queue(struct inbox *inbox)
+{
+    if (!inbox->waiting)
+        DL_APPEND2(inbox->session->chat->waiting, inbox, previous, next);
+    inbox->waiting = true;
+}
+
+static void inbox_unqueue(struct inbox *inbox)
+{
+    if (inbox->waiting)
+        DL_DELETE2(inbox->session->chat->waiting, inbox, previous, next);
+    inbox->waiting = false;
+}
+
+static size_t held_bytes(const struct request *request)
+{
+    return sizeof(struct held) + request->name.length + request->text.length +
+           request->content_type.length;
+}
+
+static void held_free(struct chat *chat, struct held *held)
+{
+    if (held)
+        budget_free(chat->budget, held, held_bytes(&held->request));
+}
+
+static void inbox_free(struct inbox *inbox)
+{
+    struct chat *chat = inbox->session->chat;
+
+    inbox_unqueue(inbox);
+    held_free(chat, inbox->held);
+    budget_free(chat->budget, inbox, sizeof(*inbox) + inbox->length);
+}
+
+static void inbox_drop(struct session *session)
+{
+    if (session->inbox)
+        inbox_free(session->inbox);
+    session->inbox = NULL;
+}
+
+void intake_drop(struct session *session)
+{
+    inbox_drop(session);
+    decoder_release(&session->decoder, session->chat->budget);
+}
+
+/* Puts the bytes behind a request that is held, if there is one; false without
+ * memory. */
+static bool inbox_fill(struct session *session, const unsigned char *bytes,
+                       size_t length)
+{
+    struct inbox *before = session->inbox;
+    struct inbox *inbox =
+        budget_alloc(session->chat->budget, sizeof(*inbox) + length);
+
+    assert(!before || before->length == 0);
+    if (!inbox)
+        return false;
+    *inbox = (struct inbox){.session = session, .length = (uint32_t)length};
+    if (length > 0)
+        memcpy(inbox->bytes, bytes, length);
+    if (before) {
+        inbox->held = before->held;
+        before->held = NULL;
+        inbox_free(before);
+    }
+    session->inbox = inbox;
+    return true;
+}
+
+static void inbox_keep(struct session *session, const unsigned char *bytes,
+                       size_t length)
+{
+    assert(length <= RECEIVE_BYTES_MAX);
+    if (length > 0 && !inbox_fill(session, bytes, length))
+        session_fault(session, "no memory for what was received");
+}
+
+static struct slice copy_to(char **place, struct slice slice)
+{
+    struct slice copy = {*place, slice.length};
+
+    if (slice.length > 0)
+        memcpy(*place, slice.bytes, slice.length);
+    *place += slice.length;
+    return copy;
+}
+
+static struct held *held_create(struct chat *chat,
+                                const struct request *request)
+{
+    struct held *held = budget_alloc(chat->budget, held_bytes(request));
+    char *place;
+
+    if (!held)
+        return NULL;
+    place = held->bytes;
+    held->request = *request;
+    held->request.name = copy_to(&place, request->name);
+    held->request.text = copy_to(&place, request->text);
+    held->request.content_type = copy_to(&place, request->content_type);
+    return held;
+}
+
+/* It is kept, as the decoder does not keep it, until what was said before has
+ * taken effect. */
+static void hold(struct session *session, enum wire_outcome outcome,
+                 const struct request *request, enum error_code error)
+{
+    struct held *held = held_create(session->chat, request);
+
+    if (!held || (!session->inbox && !inbox_fill(session, NULL, 0)) ||
+        !session_fence(session)) {
+        held_free(session->chat, held);
+        session_fault(session, "no memory for a request");
+        return;
+    }
+    held->outcome = outcome;
+    held->error = error;
+    session->inbox->held = held;
+}
+
+/* ---- Order --------------------------------------------------------------- */
+
+/* Whether it is said to the worker that the last thing was said to, which does
+ * one after the other. */
+static bool is_said_there(const struct session *session,
+                          const struct request *request)
+{
+    const struct membership *membership =
+        request->target == TARGET_CURRENT
+            ? session_current(session)
+            : session_membership(session, room_name_plain(request->name));
+
+    if (!membership || !membership->room->remote)
+        return false;
+    return !session->binary ||
+           room_owner(session->chat, room_name(membership->room)) ==
+               session->binary->posted_to;
+}
+
+/* Whether its answer and its effect come after those of all before. */
+static bool is_in_order(const struct session *session,
+                        const struct request *request)
+{
+    if (!session->posting)
+        return true;
+    switch (request->kind) {
+    case REQUEST_NOTHING:
+    case REQUEST_PONG:
+    case REQUEST_DISCONNECT:
+        return true;
+    case REQUEST_MESSAGE:
+        return request->target != TARGET_NICK &&
+               is_said_there(session, request);
+    default:
+        return false;
+    }
+}
+
 /* ---- Parsing ------------------------------------------------------------ */
 
-/* Whether more may only be said when others have been sent what there is. */
-static bool turn_is_full(const struct chat *chat)
+bool turn_is_full(const struct chat *chat)
 {
     return chat->appended_bytes > chat->config.room_window_bytes / 2;
+}
+
+/* Whether a request that has been decoded comes first. */
+static bool holds(const struct session *session)
+{
+    return session->inbox && session->inbox->held;
 }
 
 /* Whether it is the session itself that keeps it from going on. */
 static bool is_over_its_part(const struct session *session)
 {
-    return session_unread(session) > REPLIES_UNREAD_MAX ||
+    return session->parked || session->awaited > AWAITED_MAX ||
+           session_unread(session) > REPLIES_UNREAD_MAX ||
            session->leaving_count >= LEAVING_MAX ||
            session_rate_until(session) > 0;
 }
 
-/* Whether it is the others that must be sent something first. */
+/* Whether it is the others that must be sent something first, or another worker
+ * that must take what it has been asked. */
 static bool is_out_of_turn(const struct session *session)
 {
-    return session->state == SESSION_OPEN && turn_is_full(session->chat);
+    const struct chat *chat = session->chat;
+
+    return chat->crowded || chat->stopping ||
+           (session->state == SESSION_OPEN &&
+            (turn_is_full(chat) || memory_is_awaited(chat)));
 }
 
 /* Whether what has come may be acted on now. */
@@ -196,8 +385,20 @@ static void take_outcome(struct session *session, enum wire_outcome outcome,
         decode_failed(session, error);
     else
         act_on(session, request);
-    if (session_listens(session))
+    if (session_listens(session) && !session->parked)
         session->request_id = 0;
+}
+
+static void take_or_hold(struct session *session, enum wire_outcome outcome,
+                         const struct request *request, enum error_code error)
+{
+    bool waits = outcome == WIRE_INVALID ? session->posting
+                                         : !is_in_order(session, request);
+
+    if (waits)
+        hold(session, outcome, request, error);
+    else
+        take_outcome(session, outcome, request, error);
 }
 
 /* What has come is not whole: a frame must be, soon. */
@@ -215,7 +416,7 @@ static void note_partial(struct session *session)
 static void parse(struct session *session, const unsigned char **bytes,
                   size_t *length)
 {
-    while (session_listens(session) && may_act(session)) {
+    while (session_listens(session) && may_act(session) && !holds(session)) {
         enum error_code error = ERROR_NONE;
         struct request request;
         enum wire_outcome outcome =
@@ -226,11 +427,22 @@ static void parse(struct session *session, const unsigned char **bytes,
             note_partial(session);
             return;
         }
-        take_outcome(session, outcome, &request, error);
+        take_or_hold(session, outcome, &request, error);
     }
 }
 
-static void parse_end(struct session *session)
+/* What was said before has taken effect. */
+static void take_held(struct session *session)
+{
+    struct held *held = session->inbox->held;
+
+    session->inbox->held = NULL;
+    take_outcome(session, held->outcome, &held->request, held->error);
+    held_free(session->chat, held);
+}
+
+/* What comes before the end, a last line that has no end of its own. */
+static void parse_last(struct session *session)
 {
     enum error_code error = ERROR_NONE;
     struct request request;
@@ -238,61 +450,20 @@ static void parse_end(struct session *session)
         session->chat->wire, &session->decoder, &request, &error);
 
     if (outcome != WIRE_PARTIAL)
-        take_outcome(session, outcome, &request, error);
-    if (session_listens(session))
+        take_or_hold(session, outcome, &request, error);
+}
+
+void intake_end(struct session *session)
+{
+    if (holds(session))
+        take_held(session);
+    else
+        parse_last(session);
+    if (session_listens(session) && !session->parked)
         session_end(session, ENDING_EOF);
 }
 
 /* ---- Pausing ------------------------------------------------------------ */
-
-static void inbox_queue(struct inbox *inbox)
-{
-    if (!inbox->waiting)
-        DL_APPEND2(inbox->session->chat->waiting, inbox, previous, next);
-    inbox->waiting = true;
-}
-
-static void inbox_unqueue(struct inbox *inbox)
-{
-    if (inbox->waiting)
-        DL_DELETE2(inbox->session->chat->waiting, inbox, previous, next);
-    inbox->waiting = false;
-}
-
-static void inbox_drop(struct session *session)
-{
-    struct inbox *inbox = session->inbox;
-
-    if (!inbox)
-        return;
-    inbox_unqueue(inbox);
-    budget_free(&session->chat->budget, inbox, sizeof(*inbox) + inbox->length);
-    session->inbox = NULL;
-}
-
-void intake_drop(struct session *session)
-{
-    inbox_drop(session);
-    decoder_release(&session->decoder, &session->chat->budget);
-}
-
-static void inbox_keep(struct session *session, const unsigned char *bytes,
-                       size_t length)
-{
-    struct inbox *inbox;
-
-    assert(!session->inbox && length <= RECEIVE_BYTES_MAX);
-    if (length == 0)
-        return;
-    inbox = budget_alloc(&session->chat->budget, sizeof(*inbox) + length);
-    if (!inbox) {
-        session_fault(session, "no memory for what was received");
-        return;
-    }
-    *inbox = (struct inbox){.session = session, .length = (uint32_t)length};
-    memcpy(inbox->bytes, bytes, length);
-    session->inbox = inbox;
-}
 
 /* Parses what waits in the inbox, which goes when it is empty. */
 static void parse_inbox(struct session *session)
@@ -303,12 +474,20 @@ static void parse_inbox(struct session *session)
 
     if (!inbox)
         return;
+    if (holds(session) && may_act(session))
+        take_held(session);
     bytes = inbox->bytes + inbox->from;
     length = inbox->length - inbox->from;
     parse(session, &bytes, &length);
     inbox->from = inbox->length - (uint32_t)length;
-    if (length == 0 || !session_listens(session))
+    if ((length == 0 && !inbox->held) || !session_listens(session))
         inbox_drop(session);
+}
+
+void intake_relieve(struct session *session)
+{
+    if (session_listens(session) && session->paused && !session->parked)
+        session_resume(session);
 }
 
 /* Whether it is not to be read from. That is not !may_act: who has nothing left
@@ -376,14 +555,15 @@ void session_resume(struct session *session)
     }
     unpause(session);
     if (session->eof)
-        parse_end(session);
+        intake_end(session);
 }
 
 /* Each of them parses on, or stands at the end again: until the turn is full,
  * or nobody is left. */
 void intake_turn(struct chat *chat)
 {
-    while (chat->waiting && !turn_is_full(chat)) {
+    while (chat->waiting && !turn_is_full(chat) && !chat->crowded &&
+           !chat->stopping && !memory_is_awaited(chat)) {
         struct session *session = chat->waiting->session;
 
         inbox_unqueue(chat->waiting);
@@ -425,8 +605,8 @@ enum verdict session_receive(struct session *session, const void *bytes,
 void session_eof(struct session *session)
 {
     session->eof = true;
-    if (session_listens(session) && !session->paused)
-        parse_end(session);
+    if (session_listens(session) && !session->paused && !session->parked)
+        intake_end(session);
     if (session->state == SESSION_LINGERING)
         session_abandon(session, session->ending);
 }

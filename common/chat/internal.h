@@ -11,20 +11,27 @@
  *   command.c   what `/nick` and the others do
  *   nicks.c     finding sessions by nick
  *   registry.c  finding rooms and addresses by name
+ *   shards.c    what the chats of several workers share
+ *   letters.c   what they have to say to one another, and when it is taken
+ *   handover.c  what is done with that
+ *   listing.c   what is asked of all of them
+ *   stop.c      how they end
  *   timers.c, metrics.c, histogram.c   as they say
  */
 #ifndef RINGCHAT_CHAT_INTERNAL_H
 #define RINGCHAT_CHAT_INTERNAL_H
 
+#include "common/base/builder.h"
 #include "common/base/limits.h"
 #include "common/buffer/budget.h"
+#include "common/buffer/follower.h"
 #include "common/buffer/lane.h"
 #include "common/buffer/outbox.h"
 #include "common/buffer/pool.h"
 #include "common/buffer/segment.h"
 #include "common/chat/chat.h"
+#include "common/chat/letters.h"
 #include "common/chat/metrics.h"
-#include "common/chat/nicks.h"
 #include "common/chat/timers.h"
 #include "common/wire/wire.h"
 
@@ -34,9 +41,39 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+struct following;
+struct shards;
+
+/* What several workers are asked for a session, which waits for all of them. */
+struct errand {
+    struct session *session;
+    uint32_t awaited; /* answers */
+};
+
+/* The structure that a member of it, which the pointer leads to, is in. */
+#define CONTAINER(type, member, pointer)                                       \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* What waits until another worker's queue has room for a letter about it. */
+struct waiter {
+    struct waiter *next;
+    enum letter_kind kind;
+};
+
 /*
  * A session's place in a room: a cursor in the room's lane. One that has left
  * lives until it has been sent everything up to its end.
+ *
+ * In a room of another worker its owner has to be asked, so there are states
+ * between:
+ *
+ *     asked to join    awaited: in the session's list nor the room's yet
+ *      |  it has a cursor
+ *     in the room
+ *      |  room_leave
+ *     asked to leave   leaving, awaited: it is sent nothing more until
+ *      |  its end is known
+ *     leaving          until it has been sent all up to there
  */
 struct membership {
     struct room *room; /* NULL: this one is free */
@@ -44,9 +81,15 @@ struct membership {
     struct membership *previous, *next; /* the room's circle of members */
     struct membership *sibling;         /* the session's next one */
     struct cursor cursor;
-    struct cursor end; /* if leaving: no further than this */
-    uint32_t stamp;    /* the session's latest is its current room */
+    union {
+        struct cursor end;    /* if leaving: no further than this */
+        struct waiter waiter; /* if awaited */
+    };
+    uint32_t stamp; /* the session's latest is its current room */
     bool leaving;
+    bool awaited; /* its room's owner has to answer */
+    bool gone;    /* awaited, but the session has let go of it */
+    bool told;    /* awaited, and the session waits to be told that it left */
 };
 
 /*
@@ -107,9 +150,16 @@ struct binary {
     uint64_t sent_ns[HEARTBEATS_UNANSWERED_MAX]; /* pings, by their stamp */
     uint64_t rtt_us;                             /* the last one, 0: none yet */
     uint8_t unanswered; /* pings in a row, the last one counted */
+    uint8_t posted_to;  /* the worker of the room, if it is `posting` */
 };
 
 struct inbox; /* intake.c */
+
+/* A session that is owed more answers than this is not read from. */
+#define AWAITED_MAX 1024
+
+_Static_assert(MEMBERSHIPS_MAX < 64 && ROOMS_PER_SESSION_MAX < 32,
+               "bits of a session");
 
 struct session {
     struct chat *chat;
@@ -142,12 +192,20 @@ struct session {
     uint64_t until_ns;    /* paused: when to try again; ending: at most */
     uint32_t timer_index;
     /* Who it is and how it stands. */
-    uint32_t request_id;       /* of what is being answered, 0: no number */
-    enum error_code error : 8; /* if it ends with one */
-    enum encoding encoding : 8;
-    enum session_state state : 4;
-    enum ending ending : 4;
-    uint8_t room_count, leaving_count;
+    uint32_t request_id;   /* of what is being answered, 0: no number */
+    uint16_t awaited : 14; /* answers that other workers owe it */
+    bool freed : 1;        /* by the engine; it waits for what it is owed */
+    bool posting : 1; /* has said something in a room of another worker, and not
+                         heard of that one since */
+    uint8_t leaving_count : 6;
+    bool parked : 1;     /* waits for another worker to answer its request */
+    bool uncounted : 1;  /* its place is another's already */
+    uint8_t nick_length; /* no bit of a word: other workers look at it */
+    enum error_code error : 7; /* if it ends with one */
+    enum encoding encoding : 3;
+    enum ending ending : 3;
+    enum session_state state : 3;
+    uint32_t room_count : 5;
     bool named : 1;        /* found by its nick */
     bool ready : 1;        /* on the ready list */
     bool served : 1;       /* is being sent what it is due, see `serving` */
@@ -159,58 +217,91 @@ struct session {
     bool within : 1; /* a frame has begun, see since_ns */
     bool eof : 1;
     bool refused : 1;
-    bool uncounted : 1; /* its place is another's already */
-    uint8_t nick_length;
     char nick[NICK_BYTES_MAX];
 };
 
-/* A room: a log in each encoding in use, and who reads it. */
+/*
+ * A room: a log in each encoding in use, and who reads it. It belongs to one
+ * worker. Others have a room of the same name while they have members in it:
+ * with followers in place of lanes, and none but those members.
+ */
 struct room {
     UT_hash_handle by_name;
-    struct lane *lanes[ENCODINGS];
+    union {
+        struct lane *lanes[ENCODINGS];
+        struct following *followings[ENCODINGS]; /* if it is another's */
+    };
     struct membership *first; /* the circle, in the order of joining */
     struct membership *sweep; /* whom to look at next */
     struct room *ready_next;
-    char *topic;
+    struct room *news_next;
+    union {
+        char *topic;
+        struct room *home; /* if it is another's: that */
+    };
     uint64_t seq;
-    uint32_t members;   /* without those leaving */
-    uint32_t readers;   /* with them */
+    uint32_t members;   /* without those leaving; its owner counts all */
+    uint32_t readers;   /* of this worker, with them */
     uint32_t unvisited; /* members to look at since the last append */
-    uint32_t topic_length;
-    bool ready;
+    union {
+        uint32_t topic_length;
+        uint32_t expected; /* if it is another's: who have asked to join */
+    };
+    bool ready : 1;
+    bool news : 1;   /* others have to be told that it has some */
+    bool remote : 1; /* it is another worker's */
     uint8_t name_length;
     char name[ROOM_NAME_BYTES_MAX];
+};
+
+/*
+ * How this worker follows a lane of another's room. The owner knows of it from
+ * the first one who joins on, until it has been told that nobody reads any more
+ * and has answered that: so no letter about it is on the way when it is freed.
+ */
+struct following {
+    struct follower follower;
+    struct waiter waiter; /* to settle the lane */
+    struct room *room;
+    uint64_t turn; /* in which it was last brought up to date */
+    enum encoding encoding;
+    bool known;    /* to the owner */
+    bool settling; /* a letter is on its way */
+    bool release;  /* it says that nobody is left: who leaves is before it */
+    bool settle_again; /* since then there is more to settle */
 };
 
 _Static_assert(sizeof(struct room) + sizeof(struct lane) <= 256,
                "an idle room in one encoding costs 256 bytes");
 _Static_assert(sizeof(struct session) <= 328, "an idle session is small");
 
-/* A source address with its sessions. */
-struct address {
-    UT_hash_handle by_key;
-    uint8_t key[ADDRESS_BYTES];
-    uint32_t sessions;
+/* How far a worker has come with stopping: see stop.c. */
+enum stop { STOP_NOT, STOP_FREEZING, STOP_HEARING, STOP_HEARD, STOP_ENDING };
+
+/* What this worker has for another, and owes it. */
+struct outgoing_mail {
+    struct waiter *waiting, *waiting_last; /* for room among the requests */
+    uint64_t told; /* where the last news stands in the queue of answers */
+    bool requests, answers; /* something is written, and not published */
 };
 
 struct chat {
     struct chat_config config;
+    struct shards *shards;
+    uint32_t worker;
     /* Time of this turn. */
     uint64_t now_ns, wall_us, started_ns;
     /* Memory. */
-    struct budget budget;
+    struct budget *budget; /* of all workers */
     struct segment_store segments;
     struct pool sessions_pool, binaries_pool, rooms_pool, lanes_pool,
         memberships_pool, meters_pool;
     struct wire *wire;
     /* Who is there. */
-    struct nicks nicks;
     struct room *rooms;
-    struct address *addresses;
-    uint8_t hash_key[ADDRESS_BYTES];
-    uint32_t sessions, refused, uncounted;
-    uint64_t last_id;
+    uint8_t hash_key[ADDRESS_BYTES]; /* the same for all workers */
     bool stopping;
+    enum stop stop;
     uint64_t stop_by_ns;
     /* Deadlines. */
     struct timers timers;
@@ -221,7 +312,17 @@ struct chat {
     uint32_t serving; /* sessions that chat_next_ready has returned and that
                          take bytes and are due some, as far as we know */
     uint64_t appended_bytes; /* to rooms, since all had been served */
+    bool others_first;       /* this turn is other workers' before ours */
     struct inbox *waiting;   /* until all are: who has waited longest first */
+    /* Other workers. */
+    uint64_t turn;    /* counts them */
+    uint64_t crowded; /* workers, a bit each, whose queue is nearly full */
+    bool online;      /* see turns.h */
+    uint64_t reclaim_look_ns, reclaim_at_ns; /* see reclaim in shards.c */
+    struct room *news_first, *news_last; /* of which others have to be told */
+    struct outgoing_mail mail[WORKERS_MAX];
+    uint32_t followings; /* of others' lanes */
+    uint32_t listings;   /* of ours that are going round */
     /* Figures. */
     struct metrics metrics;
     uint32_t blocked; /* sessions that take no more at the moment */
@@ -250,7 +351,7 @@ static inline uint64_t session_clock(const struct session *session)
 /* The nick must be valid, and the session not be found by the old one. */
 static inline void session_set_nick(struct session *session, struct slice nick)
 {
-    assert(!session->named);
+    assert(!session->named && nick.length <= NICK_BYTES_MAX);
     memcpy(session->nick, nick.bytes, nick.length);
     session->nick_length = (uint8_t)nick.length;
 }
@@ -266,7 +367,7 @@ static inline bool memory_is_short(const struct chat *chat)
 {
     uint64_t limit = chat->config.memory_bytes_max;
 
-    return chat->budget.used_bytes >= limit - limit / 8;
+    return chat->budget->used_bytes >= limit - limit / 8;
 }
 
 /* The larger one of a time and the least that it may be. */
@@ -277,6 +378,13 @@ static inline uint64_t at_least(uint64_t ns, uint64_t least_ns)
 
 /* ---- chat.c ---- */
 
+/* One of the chats of a process; NULL without memory. */
+struct chat *chat_open(struct shards *, uint32_t worker,
+                       const struct chat_config *,
+                       const uint8_t hash_key[ADDRESS_BYTES]);
+/* Takes NULL. Every session has been freed, and no worker has anything. */
+void chat_close(struct chat *);
+
 /* Puts the session on the ready list; once is enough. */
 void ready_add(struct session *);
 void ready_remove(struct session *);
@@ -284,8 +392,15 @@ void ready_remove(struct session *);
 /* The session has nothing more to send, or takes no more. */
 void serve_end(struct session *);
 
-/* Puts the room on the list of those with news. */
+/* Puts the room on the list of those with news for our members, and on that
+ * of those with news for other workers. */
 void rooms_ready_add(struct chat *, struct room *);
+void rooms_news_add(struct chat *, struct room *);
+/* Takes the first of those off. */
+void rooms_news_shift(struct chat *);
+
+/* Whether all who take bytes have been sent what they are due. */
+bool all_are_served(const struct chat *);
 
 /* ---- session.c ---- */
 
@@ -295,6 +410,22 @@ void rooms_ready_add(struct chat *, struct room *);
 /* A binary peer has said who it is: it is welcomed, or told what is wrong with
  * the nick. */
 void session_hello(struct session *, struct slice nick);
+
+/* It is in a room that it asked for, with so many members. */
+void session_joined(struct session *, struct membership *, uint32_t members);
+
+/* It waits for another worker's answer, and is not read from. */
+void session_park(struct session *);
+/* The answer has come; whether the session still waits for it. To be followed
+ * by session_unpark. */
+bool session_answered(struct session *);
+void session_unpark(struct session *);
+
+/* One of what it was owed has come: the session may be gone after it. */
+void session_paid(struct session *);
+
+/* Those of all workers that have a place. */
+uint64_t sessions_served(const struct chat *);
 
 /* Logs an event of the session's, with up to 6 fields more. */
 void session_log(struct session *, enum log_level, const char *event,
@@ -336,6 +467,15 @@ void session_resume_next(struct session *);
 /* A turn begins: those that waited for the last one to end go on. */
 void intake_turn(struct chat *);
 
+/* Whether more may only be said when others have been sent what there is. */
+bool turn_is_full(const struct chat *);
+
+/* The end of the stream has come, and takes effect. */
+void intake_end(struct session *);
+
+/* It is owed less than it was: parses on, if that is what it waited for. */
+void intake_relieve(struct session *);
+
 /* Frees what has been received and not acted on. */
 void intake_drop(struct session *);
 
@@ -367,6 +507,14 @@ void session_tell(struct session *, const struct event *);
 void session_reply(struct session *, struct slice text);
 void session_reply_more(struct session *, struct slice text);
 
+/* Tells that a message has its place. */
+void session_acknowledge(struct session *, uint32_t id, uint64_t seq);
+
+/* Tells a private message; or why it cannot be. */
+enum error_code session_tell_private(struct session *, struct slice from,
+                                     struct slice text,
+                                     struct slice content_type);
+
 /* Tells an error that does not close. */
 void session_refuse(struct session *, enum error_code, struct slice detail);
 
@@ -385,8 +533,9 @@ struct membership *session_current(const struct session *);
 struct membership *session_membership(const struct session *, struct slice);
 
 /* Joins the room of a valid name, which is made if there is none, and tells
- * the others. NULL without memory, with nothing changed. */
-struct membership *room_join(struct session *, struct slice name);
+ * the others. session_joined says so: now, or when the room's owner has
+ * answered. False without memory, with nothing changed. */
+bool room_join(struct session *, struct slice name);
 
 /* Leaves, and tells the others unless the server is stopping. The membership
  * may be gone after it. */
@@ -398,28 +547,60 @@ void membership_select(struct membership *);
 /* A membership that is leaving has been sent all it was due, or never will. */
 void membership_finish(struct membership *);
 
-struct lane *membership_lane(const struct membership *);
-
 /* Up to which position of its lane it is to be sent. */
 uint64_t membership_end(const struct membership *);
 
 /* Whether its lane has something for it. */
 bool membership_due(const struct membership *);
 
-/* Appends the event to each lane of the room: all or none. False without
- * memory. */
-bool room_post(struct chat *, struct room *, const struct event *,
-               enum record_kind);
+/* The oldest place that it may go on from; to be asked before the others. */
+struct cursor membership_oldest(const struct membership *);
+/* It has missed what is before. */
+void membership_skip(struct membership *, struct cursor to);
+/* Begins a span of what it is due. */
+void membership_take(struct membership *, struct span *);
 
-/* Tells the room that `who`, a member, changes its nick to `nick`, if the room
- * is small enough to be told. */
-void room_tell_nick(struct room *, const struct session *who,
-                    struct slice nick);
+/* In a room of another worker: the lane as we see it. */
+struct following *membership_following(const struct membership *);
 
-/* Replaces the topic and tells the room that `who` did; false without memory,
- * with nothing changed. */
-bool room_change_topic(struct room *, const struct session *who,
-                       struct slice topic);
+/* Of the room's owner, who was asked: it is in; it is not, for want of memory;
+ * it has left, and may read up to there. False: it has let go already. */
+void membership_joined(struct membership *, struct room *home,
+                       const struct letter_name *, struct shared_lane *,
+                       struct cursor);
+void membership_refused(struct membership *);
+bool membership_left(struct membership *, struct cursor end);
+
+/* In a room of this worker. Says something, as its next message: returns its
+ * number, 0 without memory. */
+uint64_t room_say(struct chat *, struct room *, struct slice nick,
+                  struct slice text, struct slice content_type);
+
+/* Tells the room that a member changes its nick, if it is small enough to be
+ * told. */
+void room_tell_nick(struct chat *, struct room *, struct slice from,
+                    struct slice to);
+
+struct slice room_topic(const struct room *);
+
+/* Replaces the topic, if that is not empty and another one, and tells the room
+ * who did; false without memory, with nothing changed. */
+bool room_set_topic(struct chat *, struct room *, struct slice nick,
+                    struct slice topic);
+
+/* Somebody of another worker joins: the lane, which is shared, and the room;
+ * NULL without memory, with nothing changed. */
+struct lane *room_admit(struct chat *, struct slice name, enum encoding,
+                        struct slice nick, struct room **);
+
+/* Where its log ends in that encoding, so far. */
+struct cursor room_end(const struct room *, enum encoding);
+
+/* Somebody leaves; he is counted still. */
+void room_depart(struct chat *, struct room *, struct slice nick, bool quiet);
+
+/* Frees the lane if nobody needs it. */
+void lane_put(struct chat *, struct room *, enum encoding);
 
 /* The next member of the room that has news and takes them; NULL once all have
  * been looked at, or SWEEP_MEMBERS_MAX in this turn. */
@@ -429,24 +610,131 @@ struct session *room_sweep(struct chat *, struct room *);
  * again while memory is short and some room has any. */
 void rooms_shrink(struct chat *);
 
-/* Off the ready list: frees the room if nobody reads it any more. */
+/* Frees the room if nothing leads to it any more. */
 void room_settle(struct chat *, struct room *);
+
+/* ---- shards.c ---- */
+
+/* A nick that nobody else has is the session's from now on; false if somebody
+ * has it. */
+bool nick_take(struct session *, struct slice nick);
+/* It has none any more, if it had one. */
+void nick_drop(struct session *);
+
+/* The worker of whoever has the nick and has been welcomed; UINT32_MAX: nobody.
+ * And the session, if it is of this worker; NULL. */
+uint32_t nick_worker(const struct chat *, struct slice nick);
+struct session *nick_session(const struct chat *, struct slice nick);
+
+/* Another worker has been sent news in this turn. */
+void news_mark(struct chat *, uint32_t worker);
+
+/* Whether all who take bytes have been sent what they are due, of whichever
+ * worker. */
+bool turn_is_over(const struct chat *);
+
+/* When to look for what nobody wakes us for. */
+uint64_t shards_deadline(struct chat *);
+
+/* What has left its log, of whichever worker, and comes back when the others
+ * have begun another turn; in bytes. */
+uint64_t memory_on_its_way(const struct chat *);
+
+/* Whether memory is short, but will be less so soon: then nothing is begun that
+ * takes more. */
+bool memory_is_awaited(const struct chat *);
+
+/* ---- stop.c ---- */
+
+/* Goes on to stop, as far as the other workers have come: when letters have
+ * been taken, and when they have been published. */
+void stop_go_on(struct chat *);
+void stop_freeze(struct chat *);
 
 /* ---- registry.c ---- */
 
 /* A keyed hash of the name in lower case. */
 unsigned name_hash(const struct chat *, struct slice name);
 
+/* The worker that the room of a name belongs to. */
+uint32_t room_owner(const struct chat *, struct slice name);
+
 struct room *room_find(struct chat *, struct slice name);
 bool room_add(struct chat *, struct room *);
 void room_remove(struct chat *, struct room *);
 
-/* Counts one more session of the address; NULL if it has as many as it may, or
- * without memory. */
+/* With the lock held. Counts one more session of the address; NULL if it has as
+ * many as it may, or without memory. */
 struct address *address_enter(struct chat *, const uint8_t key[ADDRESS_BYTES]);
 void address_leave(struct chat *, struct address *);
 
+/* ---- following.c ---- */
+
+/* The room's following of that encoding, made if there is none; NULL without
+ * memory. */
+struct following *following_get(struct chat *, struct room *, enum encoding);
+
+/* As with followers. The following may be gone after following_refuse and
+ * following_leave. */
+void following_join(struct chat *, struct following *, struct shared_lane *,
+                    struct cursor);
+void following_refuse(struct chat *, struct following *);
+void following_leave(struct chat *, struct following *, struct cursor);
+void following_skip(struct chat *, struct following *, struct cursor *,
+                    struct cursor to);
+void following_take(struct chat *, struct following *, struct cursor *,
+                    uint64_t end, struct span *);
+
+/* Brings it up to date, once a turn. */
+void following_refresh(struct chat *, struct following *);
+
+/* The owner has settled the lane, and forgotten us if we asked for that. */
+void following_settled(struct chat *, struct following *, bool released);
+
+/* The lane has news. */
+void following_news(struct chat *, struct reach *);
+
+/* ---- handover.c: what other workers ask and answer ---- */
+
+void request_take(struct chat *, uint32_t from, const struct letter *);
+void answer_take(struct chat *, const struct letter *);
+
+/* Fills in what a waiter has waited to say. */
+void waiter_write(struct chat *, struct waiter *, struct letter *);
+
+/* Tells other workers which of our rooms have news. */
+void news_publish(struct chat *);
+
+/* ---- listing.c: what is asked of all workers ---- */
+
+/* Has the session told what its command asks for; false without memory. */
+bool listing_rooms(struct session *);
+bool listing_members(struct session *, const struct room *);
+bool listing_metrics(struct session *);
+/* Logs the server's metrics. */
+bool listing_log(struct chat *);
+
+/* It has come round to us. */
+void listing_take(struct chat *, struct listing *);
+
+/* The one that waits. */
+struct listing *listing_of(struct waiter *);
+
 /* ---- command.c ---- */
+
+/* Waits until all that the session has said is in its rooms; false without
+ * memory. */
+bool session_fence(struct session *);
+
+/* Answers of other workers, and what is said at once where none is needed. */
+void reply_joined(struct session *, struct slice room, uint32_t members);
+void reply_left(struct session *, struct slice room);
+/* "N members" */
+void build_members(struct builder *, uint32_t members);
+void reply_renamed(struct session *);
+void reply_topic(struct session *, struct slice room, struct slice topic);
+void reply_told(struct session *, struct slice nick, enum error_code outcome,
+                bool command);
 
 /* A command line without its `/`. */
 void command_run(struct session *, struct slice line);
@@ -454,7 +742,7 @@ void command_run(struct session *, struct slice line);
 /* A message for a room or a person. */
 void message_post(struct session *, const struct request *);
 
-/* Whether the session may take the nick; if not, it is told why. */
+/* The session takes the nick; false: it may not, and is told why. */
 bool nick_or_refuse(struct session *, struct slice nick);
 
 #endif

@@ -164,14 +164,41 @@ struct link_sample session_link(struct session *session)
     return link;
 }
 
-void metrics_of_server(const struct chat *chat,
+static uint64_t rooms_of(const struct chat *chat)
+{
+    uint64_t count = 0;
+
+    for (const struct room *room = chat->rooms; room; room = room->by_name.next)
+        count += !room->remote;
+    return count;
+}
+
+void totals_add(struct totals *totals, struct chat *chat)
+{
+    const struct metrics *from = &chat->metrics;
+    struct metrics *to = &totals->metrics;
+
+    to->messages += from->messages;
+    to->deliveries += from->deliveries;
+    to->bytes_in += from->bytes_in;
+    to->bytes_out += from->bytes_out;
+    to->lagged += from->lagged;
+    to->errors += from->errors;
+    histogram_merge(&to->latency_us, &from->latency_us);
+    totals->sessions = sessions_served(chat);
+    totals->rooms += rooms_of(chat);
+    totals->blocked += chat->blocked;
+    totals->uptime_ns = chat->now_ns - chat->started_ns;
+}
+
+void metrics_of_server(const struct totals *totals,
                        struct metric metrics[SERVER_METRICS])
 {
-    const struct metrics *m = &chat->metrics;
+    const struct metrics *m = &totals->metrics;
     const struct histogram *latency = &m->latency_us;
     const struct metric values[SERVER_METRICS] = {
-        {.name = "clients_active", .value = chat->sessions},
-        {.name = "rooms_active", .value = HASH_CNT(by_name, chat->rooms)},
+        {.name = "clients_active", .value = totals->sessions},
+        {.name = "rooms_active", .value = totals->rooms},
         {.name = "messages_total", .value = m->messages},
         {.name = "deliveries_total", .value = m->deliveries},
         {.name = "bytes_in_total", .value = m->bytes_in},
@@ -179,11 +206,10 @@ void metrics_of_server(const struct chat *chat,
         {.name = "latency_p50_us", .value = histogram_percentile(latency, 50)},
         {.name = "latency_p99_us", .value = histogram_percentile(latency, 99)},
         {.name = "latency_max_us", .value = latency->max},
-        {.name = "backpressured", .value = chat->blocked},
+        {.name = "backpressured", .value = totals->blocked},
         {.name = "lagged_total", .value = m->lagged},
         {.name = "errors_total", .value = m->errors},
-        {.name = "uptime_s",
-         .value = (chat->now_ns - chat->started_ns) / NS_PER_SECOND},
+        {.name = "uptime_s", .value = totals->uptime_ns / NS_PER_SECOND},
     };
 
     memcpy(metrics, values, sizeof(values));

@@ -62,7 +62,16 @@ struct metric {
 #define SERVER_METRICS 13
 #define SESSION_METRICS 7
 
-void metrics_of_server(const struct chat *, struct metric[SERVER_METRICS]);
+/* The figures of all workers together. */
+struct totals {
+    struct metrics metrics;
+    uint64_t sessions, rooms, blocked, uptime_ns;
+};
+
+/* Adds those of one worker; begins with zeros. */
+void totals_add(struct totals *, struct chat *);
+
+void metrics_of_server(const struct totals *, struct metric[SERVER_METRICS]);
 void metrics_of_session(struct session *, struct metric[SESSION_METRICS]);
 
 #endif

@@ -14,6 +14,7 @@
 #include "common/chat/nicks.h"
 
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 #include "common/wire/name.h"
 
 #include <assert.h>
@@ -53,7 +54,7 @@ static uint32_t without_high_bit(uint32_t number)
 /* Where the chain of a nick begins. */
 static struct session **bucket_of(const struct chat *chat, struct slice nick)
 {
-    const struct nicks *nicks = &chat->nicks;
+    const struct nicks *nicks = &chat->shards->nicks;
     uint32_t last = nicks->used - 1;
     uint32_t mask = UINT32_MAX >> __builtin_clz(last);
     uint32_t bucket = name_hash(chat, nick) & mask;
@@ -88,7 +89,7 @@ static bool buckets_reserve(struct nicks *nicks, struct budget *budget)
 /* The next bucket comes into use, with those of the one that had them. */
 static void split_bucket(struct chat *chat)
 {
-    struct nicks *nicks = &chat->nicks;
+    struct nicks *nicks = &chat->shards->nicks;
     uint32_t split = without_high_bit(nicks->used);
     struct session *session = nicks->buckets[split];
 
@@ -118,14 +119,14 @@ struct session *nick_find(const struct chat *chat, struct slice nick)
 void nick_add(struct session *session)
 {
     struct chat *chat = session->chat;
-    struct nicks *nicks = &chat->nicks;
+    struct nicks *nicks = &chat->shards->nicks;
 
     assert(!session->named);
     session->named = true;
     nicks->count++;
     chain_push(bucket_of(chat, session_nick(session)), session);
     if (nicks->count > SESSIONS_PER_BUCKET * nicks->used &&
-        buckets_reserve(nicks, &chat->budget))
+        buckets_reserve(nicks, chat->budget))
         split_bucket(chat);
 }
 
@@ -139,5 +140,5 @@ void nick_remove(struct session *session)
         place = &(*place)->nick_next;
     *place = session->nick_next;
     session->named = false;
-    chat->nicks.count--;
+    chat->shards->nicks.count--;
 }

@@ -22,6 +22,7 @@
 struct chat;
 struct session;
 
+/* All of it with the lock held (shared.h). */
 struct nicks {
     struct session **buckets; /* chains, linked by session->nick_next */
     uint32_t used, capacity;  /* buckets, in use and in memory */

@@ -60,6 +60,34 @@ void session_reply_more(struct session *session, struct slice text)
                           });
 }
 
+void session_acknowledge(struct session *session, uint32_t id, uint64_t seq)
+{
+    if (id == 0 || session->state > SESSION_ENDING)
+        return;
+    session_tell(session, &(struct event){
+                              .kind = EVENT_ACK,
+                              .id = id,
+                              .seq = seq,
+                          });
+}
+
+enum error_code session_tell_private(struct session *session, struct slice from,
+                                     struct slice text,
+                                     struct slice content_type)
+{
+    if (session_unread(session) > PRIVATE_UNREAD_MAX)
+        return ERROR_RECEIVER_BUSY;
+    session_tell(session, &(struct event){
+                              .kind = EVENT_PRIVATE,
+                              .nick = from,
+                              .text = text,
+                              .content_type = content_type,
+                              .time_us = session->chat->wall_us,
+                          });
+    session->chat->metrics.deliveries++;
+    return ERROR_NONE;
+}
+
 void session_refuse(struct session *session, enum error_code code,
                     struct slice detail)
 {
@@ -146,13 +174,11 @@ static void take_outbox(struct session *session)
  */
 static uint64_t skip_missed(struct membership *membership, struct cursor oldest)
 {
-    struct chat *chat = membership->session->chat;
     uint64_t before = membership->cursor.seq;
 
     if (membership->leaving && membership->end.position < oldest.position)
         oldest = membership->end;
-    lane_skip(membership_lane(membership), &chat->segments, &membership->cursor,
-              oldest);
+    membership_skip(membership, oldest);
     return oldest.seq - before;
 }
 
@@ -180,17 +206,14 @@ static void take_lane(struct membership *membership)
     struct chat *chat = session->chat;
     uint64_t before = membership->cursor.seq;
 
-    lane_take(membership_lane(membership), &chat->segments, &membership->cursor,
-              membership_end(membership), &session->span);
+    membership_take(membership, &session->span);
     session->span_outbox = false;
     chat->metrics.deliveries += membership->cursor.seq - before;
 }
 
 static void take_membership(struct membership *membership)
 {
-    struct chat *chat = membership->session->chat;
-    struct cursor oldest = lane_oldest(membership_lane(membership),
-                                       chat->config.room_window_bytes);
+    struct cursor oldest = membership_oldest(membership);
     uint64_t missed = 0;
 
     if (membership->cursor.position < oldest.position)
@@ -207,7 +230,7 @@ static void finish_left(struct session *session)
 {
     for (struct membership *m = session->memberships, *next; m; m = next) {
         next = m->sibling;
-        if (m->leaving && !membership_due(m))
+        if (m->leaving && !m->awaited && !membership_due(m))
             membership_finish(m);
     }
 }
@@ -283,7 +306,8 @@ static int session_finish(struct session *session)
 {
     struct chat *chat = session->chat;
 
-    if (session->state == SESSION_ENDING && session->ending == ENDING_EOF)
+    if (session->state == SESSION_ENDING && session->ending == ENDING_EOF &&
+        session->awaited == 0)
         session->state = SESSION_ENDED;
     if (session->state == SESSION_LAST_WORD) {
         session->state = session->eof ? SESSION_ENDED : SESSION_LINGERING;
@@ -306,7 +330,7 @@ static void take_next(struct session *session)
     if (!session->span.segment)
         session_resume_next(session);
     if (!session->span.segment && session->state == SESSION_ENDING &&
-        session->ending != ENDING_EOF)
+        session->ending != ENDING_EOF && session->awaited == 0)
         last_word(session);
     if (!session->span.segment)
         return;
@@ -339,7 +363,7 @@ static void set_blocked(struct session *session, bool blocked)
 static bool session_due(const struct session *session)
 {
     return session->span.segment || session->outbox.bytes > 0 ||
-           session->state == SESSION_ENDING ||
+           (session->state == SESSION_ENDING && session->awaited == 0) ||
            session->state == SESSION_LAST_WORD ||
            session->state == SESSION_ENDED || next_due(session);
 }
@@ -356,6 +380,7 @@ void session_sent(struct session *session, size_t length)
     if (length > 0)
         session->progress_ns = session->chat->now_ns;
     span_advance(&session->span, &session->chat->segments, length);
+    span_keep(&session->span);
     set_blocked(session, length < offered);
     if (session->blocked && session->state != SESSION_ENDED) {
         serve_end(session);

@@ -10,6 +10,7 @@
  * one bucket.
  */
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 #include "common/wire/name.h"
 
 #include <assert.h>
@@ -50,6 +51,14 @@ unsigned name_hash(const struct chat *chat, struct slice name)
     return hash_bytes(chat, folded, name.length);
 }
 
+/* The high bits: the low ones choose a bucket of the owner's table. */
+uint32_t room_owner(const struct chat *chat, struct slice name)
+{
+    uint64_t hash = name_hash(chat, name);
+
+    return (uint32_t)(hash * chat->shards->count >> 32);
+}
+
 struct room *room_find(struct chat *chat, struct slice name)
 {
     struct room *found = NULL;
@@ -82,17 +91,17 @@ static struct address *address_create(struct chat *chat,
                                       const uint8_t key[ADDRESS_BYTES],
                                       unsigned hash)
 {
-    struct address *address = budget_alloc(&chat->budget, sizeof(*address));
+    struct address *address = budget_alloc(chat->budget, sizeof(*address));
 
     if (!address)
         return NULL;
     *address = (struct address){.sessions = 0};
     memcpy(address->key, key, sizeof(address->key));
-    HASH_ADD_KEYPTR_BYHASHVALUE(by_key, chat->addresses, address->key,
+    HASH_ADD_KEYPTR_BYHASHVALUE(by_key, chat->shards->addresses, address->key,
                                 sizeof(address->key), hash, address);
     if (address->by_key.tbl)
         return address;
-    budget_free(&chat->budget, address, sizeof(*address));
+    budget_free(chat->budget, address, sizeof(*address));
     return NULL;
 }
 
@@ -102,8 +111,8 @@ struct address *address_enter(struct chat *chat,
     unsigned hash = hash_bytes(chat, key, ADDRESS_BYTES);
     struct address *address;
 
-    HASH_FIND_BYHASHVALUE(by_key, chat->addresses, key, ADDRESS_BYTES, hash,
-                          address);
+    HASH_FIND_BYHASHVALUE(by_key, chat->shards->addresses, key, ADDRESS_BYTES,
+                          hash, address);
     if (address && address->sessions >= chat->config.sessions_per_address_max)
         return NULL;
     if (!address)
@@ -117,6 +126,6 @@ void address_leave(struct chat *chat, struct address *address)
 {
     if (--address->sessions > 0)
         return;
-    HASH_DELETE(by_key, chat->addresses, address);
-    budget_free(&chat->budget, address, sizeof(*address));
+    HASH_DELETE(by_key, chat->shards->addresses, address);
+    budget_free(chat->budget, address, sizeof(*address));
 }

@@ -1,14 +1,18 @@
 /*
  * Rooms: who is in them, what is said in them, and who still has to be sent it.
+ * A room of another worker has its members here, and is asked for the rest
+ * (handover.c).
  *
  *   R1  a room is registered under its name while it has a member that is not
- *       leaving; its memory lives until its last reader has been sent its end.
- *   R2  a lane exists while it has a reader.
+ *       leaving, or (of another worker) that is expected; its memory lives
+ * until its last reader has been sent its end, and no other worker follows it.
+ *   R2  a lane exists while it has a reader, or another worker follows it.
  *   R3  every reader that has news, takes bytes and is not on the ready list
  *       itself is among the `unvisited` ones from `sweep` on; and while there
  *       are any of those the room is on the ready list.
  */
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 #include "common/wire/name.h"
 
 #include <assert.h>
@@ -35,16 +39,30 @@ struct membership *session_membership(const struct session *session,
     return NULL;
 }
 
-struct lane *membership_lane(const struct membership *membership)
+static struct lane *membership_lane(const struct membership *membership)
 {
     return membership->room->lanes[membership->session->encoding];
 }
 
+struct following *membership_following(const struct membership *membership)
+{
+    return membership->room->followings[membership->session->encoding];
+}
+
+static struct cursor membership_head(const struct membership *membership)
+{
+    if (membership->room->remote)
+        return membership_following(membership)->follower.view.head;
+    return lane_head(membership_lane(membership));
+}
+
 uint64_t membership_end(const struct membership *membership)
 {
+    if (membership->awaited)
+        return membership->cursor.position;
     if (membership->leaving)
         return membership->end.position;
-    return lane_head(membership_lane(membership)).position;
+    return membership_head(membership).position;
 }
 
 bool membership_due(const struct membership *membership)
@@ -62,7 +80,8 @@ static unsigned char *lane_make_room(struct chat *chat, struct lane *lane,
     unsigned char *out;
 
     while (!(out = lane_reserve(lane, &chat->segments, length))) {
-        if (!lane_shrink(lane, &chat->segments))
+        /* What others read comes back only a grace period later. */
+        if (lane->shared || !lane_shrink(lane, &chat->segments))
             return NULL;
     }
     return out;
@@ -123,8 +142,8 @@ static bool lanes_write(struct chat *chat, struct room *room,
     return true;
 }
 
-bool room_post(struct chat *chat, struct room *room, const struct event *event,
-               enum record_kind kind)
+static bool room_post(struct chat *chat, struct room *room,
+                      const struct event *event, enum record_kind kind)
 {
     uint32_t length[ENCODINGS];
     uint32_t largest;
@@ -140,52 +159,72 @@ bool room_post(struct chat *chat, struct room *room, const struct event *event,
     if (kind == RECORD_MESSAGE)
         room->seq++;
     room->unvisited = room->readers;
-    rooms_ready_add(chat, room);
+    if (room->readers > 0)
+        rooms_ready_add(chat, room);
+    rooms_news_add(chat, room);
     return true;
+}
+
+uint64_t room_say(struct chat *chat, struct room *room, struct slice nick,
+                  struct slice text, struct slice content_type)
+{
+    struct event event = {
+        .kind = EVENT_MESSAGE,
+        .room = room_name(room),
+        .nick = nick,
+        .text = text,
+        .content_type = content_type,
+        .seq = room->seq + 1,
+        .time_us = chat->wall_us,
+    };
+
+    return room_post(chat, room, &event, RECORD_MESSAGE) ? event.seq : 0;
 }
 
 /* Tells the room of somebody who comes or goes, if its `members`, the one
  * concerned counted, are few enough. False without memory. */
-static bool tell_presence(struct room *room, enum event_kind kind,
-                          const struct session *who, uint32_t members)
+static bool tell_presence(struct chat *chat, struct room *room,
+                          enum event_kind kind, struct slice nick,
+                          uint32_t members)
 {
     struct event event = {
         .kind = kind,
         .room = room_name(room),
-        .nick = session_nick(who),
+        .nick = nick,
         .seq = room->seq,
     };
 
-    if (members < 2 || members > who->chat->config.presence_members_max)
+    if (members < 2 || members > chat->config.presence_members_max)
         return true;
-    return room_post(who->chat, room, &event, RECORD_NOTICE);
+    return room_post(chat, room, &event, RECORD_NOTICE);
 }
 
 /* A notice that finds no memory is lost: see room_leave. */
-void room_tell_nick(struct room *room, const struct session *who,
-                    struct slice nick)
+void room_tell_nick(struct chat *chat, struct room *room, struct slice from,
+                    struct slice to)
 {
     struct event event = {
         .kind = EVENT_NICK,
         .room = room_name(room),
-        .nick = session_nick(who),
-        .text = nick,
+        .nick = from,
+        .text = to,
         .seq = room->seq,
     };
 
-    if (room->members <= who->chat->config.presence_members_max)
-        room_post(who->chat, room, &event, RECORD_NOTICE);
+    if (room->members <= chat->config.presence_members_max)
+        room_post(chat, room, &event, RECORD_NOTICE);
 }
 
-bool room_change_topic(struct room *room, const struct session *who,
-                       struct slice topic)
+/* Replaces the topic and tells the room; false without memory, with nothing
+ * changed. */
+static bool change_topic(struct chat *chat, struct room *room,
+                         struct slice nick, struct slice topic)
 {
-    struct chat *chat = who->chat;
-    char *copy = budget_alloc(&chat->budget, topic.length);
+    char *copy = budget_alloc(chat->budget, topic.length);
     struct event event = {
         .kind = EVENT_TOPIC,
         .room = room_name(room),
-        .nick = session_nick(who),
+        .nick = nick,
         .text = topic,
         .seq = room->seq,
     };
@@ -193,25 +232,41 @@ bool room_change_topic(struct room *room, const struct session *who,
     if (!copy)
         return false;
     if (!room_post(chat, room, &event, RECORD_NOTICE)) {
-        budget_free(&chat->budget, copy, topic.length);
+        budget_free(chat->budget, copy, topic.length);
         return false;
     }
     memcpy(copy, topic.bytes, topic.length);
-    budget_free(&chat->budget, room->topic, room->topic_length);
+    budget_free(chat->budget, room->topic, room->topic_length);
     room->topic = copy;
     room->topic_length = (uint32_t)topic.length;
     return true;
 }
 
+struct slice room_topic(const struct room *room)
+{
+    return (struct slice){room->topic ? room->topic : "", room->topic_length};
+}
+
+bool room_set_topic(struct chat *chat, struct room *room, struct slice nick,
+                    struct slice topic)
+{
+    return topic.length == 0 || slice_equals(topic, room_topic(room)) ||
+           change_topic(chat, room, nick, topic);
+}
+
 /* ---- Making and ending -------------------------------------------------- */
 
-static struct room *room_create(struct chat *chat, struct slice name)
+static struct room *room_create(struct chat *chat, struct slice name,
+                                bool remote)
 {
     struct room *room = pool_alloc(&chat->rooms_pool);
 
     if (!room)
         return NULL;
-    *room = (struct room){.name_length = (uint8_t)name.length};
+    *room = (struct room){
+        .remote = remote,
+        .name_length = (uint8_t)name.length,
+    };
     memcpy(room->name, name.bytes, name.length);
     if (room_add(chat, room))
         return room;
@@ -219,17 +274,44 @@ static struct room *room_create(struct chat *chat, struct slice name)
     return NULL;
 }
 
+/* The room of a name, made if there is none; NULL without memory. */
+static struct room *room_get(struct chat *chat, struct slice name, bool remote)
+{
+    struct room *room = room_find(chat, name);
+
+    return room ? room : room_create(chat, name, remote);
+}
+
 static void room_free(struct chat *chat, struct room *room)
 {
     assert(room->readers == 0);
-    budget_free(&chat->budget, room->topic, room->topic_length);
+    if (!room->remote)
+        budget_free(chat->budget, room->topic, room->topic_length);
     pool_free(&chat->rooms_pool, room);
+}
+
+/* Whether something is left that leads to it: of another worker's room its
+ * followings, of ours the lanes that another worker knows. */
+static bool is_led_to(const struct room *room)
+{
+    for (enum encoding e = 0; e < ENCODINGS; e++) {
+        if (room->lanes[e])
+            return true;
+    }
+    return room->readers > 0 || room->by_name.tbl;
 }
 
 void room_settle(struct chat *chat, struct room *room)
 {
-    if (room->readers == 0 && !room->ready)
+    if (!is_led_to(room) && !room->ready && !room->news)
         room_free(chat, room);
+}
+
+/* R1: nobody is in it any more. */
+static void room_close(struct chat *chat, struct room *room)
+{
+    if (room->members == 0 && (!room->remote || room->expected == 0))
+        room_remove(chat, room);
 }
 
 static struct lane *lane_get(struct chat *chat, struct room *room,
@@ -247,8 +329,7 @@ static struct lane *lane_get(struct chat *chat, struct room *room,
     return lane;
 }
 
-static void lane_put(struct chat *chat, struct room *room,
-                     enum encoding encoding)
+void lane_put(struct chat *chat, struct room *room, enum encoding encoding)
 {
     struct lane *lane = room->lanes[encoding];
 
@@ -263,6 +344,8 @@ static bool room_shrink(struct chat *chat, struct room *room)
 {
     bool shrunk = false;
 
+    if (room->remote)
+        return false;
     for (enum encoding e = 0; e < ENCODINGS; e++) {
         if (room->lanes[e] && lane_shrink(room->lanes[e], &chat->segments))
             shrunk = true;
@@ -270,11 +353,20 @@ static bool room_shrink(struct chat *chat, struct room *room)
     return shrunk;
 }
 
+/* What has been given up is on its way. */
+static bool stays_short(const struct chat *chat)
+{
+    uint64_t limit = chat->config.memory_bytes_max;
+
+    return chat->budget->used_bytes >=
+           limit - limit / 8 + memory_on_its_way(chat);
+}
+
 void rooms_shrink(struct chat *chat)
 {
     bool shrunk = true;
 
-    while (shrunk && memory_is_short(chat)) {
+    while (shrunk && stays_short(chat)) {
         shrunk = false;
         for (struct room *room = chat->rooms; room; room = room->by_name.next)
             shrunk |= room_shrink(chat, room);
@@ -283,14 +375,15 @@ void rooms_shrink(struct chat *chat)
 
 /* ---- Memberships -------------------------------------------------------- */
 
-static struct membership *membership_create(struct session *session)
+static struct membership *membership_create(struct session *session,
+                                            struct room *room)
 {
     struct membership *membership = &session->home;
 
     if (membership->room)
         membership = pool_alloc(&session->chat->memberships_pool);
     if (membership)
-        *membership = (struct membership){.session = session};
+        *membership = (struct membership){.session = session, .room = room};
     return membership;
 }
 
@@ -305,11 +398,11 @@ static void membership_free(struct membership *membership)
 }
 
 /* The new one stands last in the circle, and is the session's last. */
-static void membership_link(struct membership *membership, struct room *room)
+static void membership_link(struct membership *membership)
 {
     struct membership **place = &membership->session->memberships;
+    struct room *room = membership->room;
 
-    membership->room = room;
     if (!room->first) {
         membership->next = membership->previous = membership;
         room->first = room->sweep = membership;
@@ -358,14 +451,14 @@ void membership_select(struct membership *membership)
     membership->stamp = latest + 1;
 }
 
-static void membership_enter(struct membership *membership, struct room *room,
-                             struct lane *lane)
+/* It has its cursor. */
+static void membership_enter(struct membership *membership)
 {
     struct session *session = membership->session;
+    struct room *room = membership->room;
 
-    membership_link(membership, room);
+    membership_link(membership);
     membership_select(membership);
-    membership->cursor = lane_join(lane);
     session->room_count++;
     room->members++;
     room->readers++;
@@ -373,58 +466,217 @@ static void membership_enter(struct membership *membership, struct room *room,
         room->unvisited++; /* R3: it may stand between others in the arc */
 }
 
-struct membership *room_join(struct session *session, struct slice name)
+/* The lane that somebody is about to join, who has been announced to the room;
+ * NULL without memory, with nothing changed. */
+static struct lane *lane_announced(struct chat *chat, struct room *room,
+                                   enum encoding encoding, struct slice nick)
 {
-    struct chat *chat = session->chat;
-    struct room *room = room_find(chat, name);
-    struct membership *membership;
+    struct lane *lane = lane_get(chat, room, encoding);
+
+    if (!lane)
+        return NULL;
+    if (tell_presence(chat, room, EVENT_JOINED, nick, room->members + 1))
+        return lane;
+    lane_put(chat, room, encoding);
+    return NULL;
+}
+
+/* Joins a room of this worker. */
+static struct membership *join_here(struct session *session, struct room *room)
+{
+    struct membership *membership = membership_create(session, room);
     struct lane *lane;
 
-    if (!room)
-        room = room_create(chat, name);
-    if (!room)
-        return NULL;
-    membership = membership_create(session);
     if (!membership)
-        goto end_room;
-    lane = lane_get(chat, room, session->encoding);
-    if (!lane)
-        goto free_membership;
-    if (!tell_presence(room, EVENT_JOINED, session, room->members + 1))
-        goto put_lane;
-    membership_enter(membership, room, lane);
-    return membership;
-put_lane:
-    lane_put(chat, room, session->encoding);
-free_membership:
-    membership_free(membership);
-end_room:
-    if (room->members == 0) {
-        room_remove(chat, room);
-        room_settle(chat, room);
+        return NULL;
+    lane = lane_announced(session->chat, room, session->encoding,
+                          session_nick(session));
+    if (!lane) {
+        membership_free(membership);
+        return NULL;
     }
+    membership->cursor = lane_join(lane);
+    membership_enter(membership);
+    return membership;
+}
+
+/* Asks the owner of the room for a place. */
+static struct membership *join_there(struct session *session, struct room *room)
+{
+    struct membership *membership = membership_create(session, room);
+
+    if (!membership)
+        return NULL;
+    if (!following_get(session->chat, room, session->encoding)) {
+        membership_free(membership);
+        return NULL;
+    }
+    follower_await(&room->followings[session->encoding]->follower);
+    room->expected++;
+    membership->awaited = true;
+    session_park(session);
+    waiter_send(session->chat, room_owner(session->chat, room_name(room)),
+                &membership->waiter, LETTER_JOIN);
+    return membership;
+}
+
+bool room_join(struct session *session, struct slice name)
+{
+    struct chat *chat = session->chat;
+    bool remote = room_owner(chat, name) != chat->worker;
+    struct room *room = room_get(chat, name, remote);
+    struct membership *membership;
+
+    if (!room)
+        return false;
+    membership = remote ? join_there(session, room) : join_here(session, room);
+    if (!membership) {
+        room_close(chat, room);
+        room_settle(chat, room);
+        return false;
+    }
+    if (!membership->awaited)
+        session_joined(session, membership, room->members);
+    return true;
+}
+
+/* Its name is the owner's from now on, which may have it in other letters. */
+void membership_joined(struct membership *membership, struct room *home,
+                       const struct letter_name *name,
+                       struct shared_lane *shared, struct cursor cursor)
+{
+    struct session *session = membership->session;
+    struct room *room = membership->room;
+
+    membership->awaited = false;
+    membership->cursor = cursor;
+    room->home = home;
+    assert(name->length == room->name_length);
+    memcpy(room->name, name->bytes, name->length);
+    room->expected--;
+    following_join(session->chat, membership_following(membership), shared,
+                   cursor);
+    membership_enter(membership);
+}
+
+void membership_refused(struct membership *membership)
+{
+    struct chat *chat = membership->session->chat;
+    struct following *following = membership_following(membership);
+    struct room *room = membership->room;
+
+    room->expected--;
+    membership_free(membership);
+    room_close(chat, room);
+    following_refuse(chat, following);
+}
+
+struct lane *room_admit(struct chat *chat, struct slice name,
+                        enum encoding encoding, struct slice nick,
+                        struct room **room)
+{
+    struct lane *lane;
+
+    *room = room_get(chat, name, false);
+    if (!*room)
+        return NULL;
+    lane = lane_announced(chat, *room, encoding, nick);
+    if (lane && (lane->shared || lane_share(lane, &chat->segments,
+                                            chat->config.room_window_bytes))) {
+        (*room)->members++;
+        return lane;
+    }
+    if (lane)
+        lane_put(chat, *room, encoding);
+    room_close(chat, *room);
+    room_settle(chat, *room);
     return NULL;
+}
+
+struct cursor room_end(const struct room *room, enum encoding encoding)
+{
+    return lane_head(room->lanes[encoding]);
+}
+
+void room_depart(struct chat *chat, struct room *room, struct slice nick,
+                 bool quiet)
+{
+    if (!quiet && !chat->stopping)
+        tell_presence(chat, room, EVENT_LEFT, nick, room->members);
+    room->members--;
+    room_close(chat, room);
+}
+
+/* Where it ends, the room's owner knows. */
+static void leave_there(struct membership *membership)
+{
+    struct session *session = membership->session;
+    struct room *room = membership->room;
+
+    membership->awaited = true;
+    session->awaited++;
+    waiter_send(session->chat, room_owner(session->chat, room_name(room)),
+                &membership->waiter, LETTER_LEAVE);
+    room->members--;
+    room_close(session->chat, room);
+}
+
+/* First where it ends, then the notice: the leaver does not see it. */
+static void leave_here(struct membership *membership)
+{
+    struct session *session = membership->session;
+
+    membership->end = room_end(membership->room, session->encoding);
+    room_depart(session->chat, membership->room, session_nick(session), false);
+    if (!membership_due(membership))
+        membership_finish(membership);
 }
 
 /* A notice that finds no memory is lost: somebody who leaves cannot be kept. */
 void room_leave(struct membership *membership)
 {
     struct session *session = membership->session;
-    struct chat *chat = session->chat;
-    struct room *room = membership->room;
 
-    /* First where it ends, then the notice: the leaver does not see it. */
-    membership->end = lane_head(membership_lane(membership));
     membership->leaving = true;
     session->room_count--;
     session->leaving_count++;
-    if (!chat->stopping)
-        tell_presence(room, EVENT_LEFT, session, room->members);
-    room->members--;
-    if (room->members == 0)
-        room_remove(chat, room); /* R1 */
+    if (membership->room->remote)
+        leave_there(membership);
+    else
+        leave_here(membership);
+}
+
+bool membership_left(struct membership *membership, struct cursor end)
+{
+    membership->awaited = false;
+    if (membership->gone) {
+        membership_free(membership);
+        return false;
+    }
+    membership->end = end;
+    /* The end may be behind what we have seen of the room. */
+    following_refresh(membership->session->chat,
+                      membership_following(membership));
     if (!membership_due(membership))
         membership_finish(membership);
+    return true;
+}
+
+/* It reads no more. */
+static void stop_reading(struct membership *membership)
+{
+    struct session *session = membership->session;
+    struct chat *chat = session->chat;
+    struct room *room = membership->room;
+
+    if (room->remote) {
+        following_leave(chat, membership_following(membership),
+                        membership->cursor);
+        return;
+    }
+    lane_leave(membership_lane(membership), &chat->segments,
+               membership->cursor);
+    lane_put(chat, room, session->encoding);
 }
 
 void membership_finish(struct membership *membership)
@@ -434,16 +686,55 @@ void membership_finish(struct membership *membership)
     struct room *room = membership->room;
 
     assert(membership->leaving);
-    lane_leave(membership_lane(membership), &chat->segments,
-               membership->cursor);
     membership_unlink(membership);
-    membership_free(membership);
     session->leaving_count--;
     room->readers--;
-    lane_put(chat, room, session->encoding);
+    stop_reading(membership);
+    if (membership->awaited)
+        membership->gone = true;
+    else
+        membership_free(membership);
     if (room->unvisited > room->readers)
         room->unvisited = room->readers;
     room_settle(chat, room);
+}
+
+/* ---- Taking ------------------------------------------------------------- */
+
+struct cursor membership_oldest(const struct membership *membership)
+{
+    struct chat *chat = membership->session->chat;
+
+    if (!membership->room->remote)
+        return lane_oldest(membership_lane(membership),
+                           chat->config.room_window_bytes);
+    following_refresh(chat, membership_following(membership));
+    return follower_oldest(&membership_following(membership)->follower);
+}
+
+void membership_skip(struct membership *membership, struct cursor to)
+{
+    struct chat *chat = membership->session->chat;
+
+    if (membership->room->remote)
+        following_skip(chat, membership_following(membership),
+                       &membership->cursor, to);
+    else
+        lane_skip(membership_lane(membership), &chat->segments,
+                  &membership->cursor, to);
+}
+
+void membership_take(struct membership *membership, struct span *span)
+{
+    struct chat *chat = membership->session->chat;
+    uint64_t end = membership_end(membership);
+
+    if (membership->room->remote)
+        following_take(chat, membership_following(membership),
+                       &membership->cursor, end, span);
+    else
+        lane_take(membership_lane(membership), &chat->segments,
+                  &membership->cursor, end, span);
 }
 
 /* ---- The sweep ---------------------------------------------------------- */

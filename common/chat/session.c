@@ -12,6 +12,7 @@
  */
 #include "common/base/clock.h"
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 
 #include <assert.h>
 #include <string.h>
@@ -36,18 +37,19 @@ void session_log(struct session *session, enum log_level level,
 /* ---- Opening ------------------------------------------------------------ */
 
 /* `guest-` and `digits` random hexadecimal digits. */
-static void guest_nick(struct session *session, unsigned digits)
+static struct slice guest_nick(const struct chat *chat, unsigned digits,
+                               char nick[NICK_BYTES_MAX])
 {
     static const char prefix[] = "guest-";
     static const char hex[] = "0123456789abcdef";
     size_t length = sizeof(prefix) - 1;
     uint32_t random;
 
-    session->chat->config.random(&random, sizeof(random));
-    memcpy(session->nick, prefix, length);
+    chat->config.random(&random, sizeof(random));
+    memcpy(nick, prefix, length);
     for (unsigned i = 0; i < digits; i++, random >>= 4)
-        session->nick[length++] = hex[random & 15];
-    session->nick_length = (uint8_t)length;
+        nick[length++] = hex[random & 15];
+    return (struct slice){nick, length};
 }
 
 /* A nick that nobody has. Four digits while that finds a free one, then up to
@@ -55,11 +57,13 @@ static void guest_nick(struct session *session, unsigned digits)
  * suffice. */
 static bool give_guest_nick(struct session *session)
 {
+    char nick[NICK_BYTES_MAX];
+
     for (unsigned attempt = 0; attempt < 32; attempt++) {
         unsigned digits = 4 + attempt / 4;
 
-        guest_nick(session, digits < 8 ? digits : 8);
-        if (!nick_find(session->chat, session_nick(session)))
+        if (nick_take(session,
+                      guest_nick(session->chat, digits < 8 ? digits : 8, nick)))
             return true;
     }
     return false;
@@ -89,7 +93,7 @@ static struct session *session_create(struct chat *chat, enum dialect dialect,
 {
     struct session *session;
 
-    if (!timers_reserve(&chat->timers, &chat->budget))
+    if (!timers_reserve(&chat->timers, chat->budget))
         return NULL;
     session = pool_alloc(&chat->sessions_pool);
     if (!session)
@@ -97,7 +101,9 @@ static struct session *session_create(struct chat *chat, enum dialect dialect,
     *session = (struct session){
         .chat = chat,
         .user = peer->user,
-        .id = ++chat->last_id,
+        .id = atomic_fetch_add_explicit(&chat->shards->last_id, 1,
+                                        memory_order_relaxed) +
+              1,
         .opened_ns = chat->now_ns,
         .clock_ns = chat->now_ns,
         .progress_ns = chat->now_ns,
@@ -139,61 +145,89 @@ static bool count_address(struct session *session, const struct peer *peer)
     return session->address;
 }
 
+/* Takes a place among all workers' sessions; false if there is none. */
+static bool take_place(struct session *session, const struct peer *peer)
+{
+    struct shards *shards = session->chat->shards;
+    bool taken;
+
+    pthread_mutex_lock(&shards->lock);
+    taken = shards->sessions < session->chat->config.sessions_max &&
+            count_address(session, peer);
+    shards->sessions += taken;
+    pthread_mutex_unlock(&shards->lock);
+    return taken;
+}
+
 /* Why the chat takes no further session of this peer; ERROR_NONE if it does,
  * and then it is counted. */
 static enum error_code admit(struct session *session, const struct peer *peer)
 {
-    struct chat *chat = session->chat;
-
-    if (chat->stopping)
+    if (session->chat->stopping)
         return ERROR_SHUTDOWN;
-    if (chat->sessions >= chat->config.sessions_max ||
-        !count_address(session, peer))
-        return ERROR_SERVER_FULL;
-    chat->sessions++;
-    return ERROR_NONE;
+    return take_place(session, peer) ? ERROR_NONE : ERROR_SERVER_FULL;
+}
+
+/* Counts one more that is refused; false: there are too many. */
+static bool count_refused(struct session *session)
+{
+    struct shards *shards = session->chat->shards;
+
+    pthread_mutex_lock(&shards->lock);
+    session->refused = shards->refused < REFUSED_SESSIONS_MAX;
+    shards->refused += session->refused;
+    pthread_mutex_unlock(&shards->lock);
+    return session->refused;
 }
 
 /* The session only says why it is not served. */
 static void turn_away(struct session *session, enum error_code code,
                       const struct peer *peer)
 {
-    struct chat *chat = session->chat;
     struct log_field why[] = {
         log_string("peer", peer->name),
         log_string("reason", error_name(code)),
     };
 
     session_log(session, LOG_INFO, "refused", why, 2);
-    session->refused = true;
-    chat->refused++;
     session_fail(session, code);
 }
 
-/* With its nick set, the session is found by it and comes into the lobby. False
- * without memory. */
-static bool enter(struct session *session)
+static void log_joined(struct session *session, const struct room *room)
 {
-    struct membership *lobby = room_join(session, SLICE(LOBBY));
+    struct log_field name = log_text("room", room->name, room->name_length);
 
-    if (!lobby)
-        return false;
-    nick_add(session);
+    session_log(session, LOG_INFO, "joined", &name, 1);
+}
+
+/* It has its first room. */
+static void welcome(struct session *session, const struct room *lobby)
+{
     session->state = SESSION_OPEN;
     session_tell(session, &(struct event){
                               .kind = EVENT_WELCOME,
                               .nick = session_nick(session),
-                              .room = room_name(lobby->room),
+                              .room = room_name(lobby),
                           });
-    return true;
+    log_joined(session, lobby);
+    if (!session->binary)
+        return;
+    decoder_welcome(&session->decoder);
+    heartbeat_start(session);
 }
 
-static void log_entered(struct session *session)
+void session_joined(struct session *session, struct membership *membership,
+                    uint32_t members)
 {
-    struct log_field room = log_string("room", LOBBY);
-
-    session_log(session, LOG_INFO, "joined", &room, 1);
+    if (session->state == SESSION_GREETING) {
+        welcome(session, membership->room);
+        return;
+    }
+    log_joined(session, membership->room);
+    reply_joined(session, room_name(membership->room), members);
 }
+
+static void log_closed(struct session *, enum reason);
 
 /* A text peer is welcomed at once, a binary one asked who it is. False without
  * memory. */
@@ -203,12 +237,14 @@ static bool greet(struct session *session, const struct peer *peer)
 
     if (session->binary)
         session_tell(session, &(struct event){.kind = EVENT_SESSION_INIT});
-    else if (!give_guest_nick(session) || !enter(session))
+    else if (!give_guest_nick(session))
         return false;
     session_log(session, LOG_INFO, "connected", &from, 1);
-    if (!session->binary)
-        log_entered(session);
-    return true;
+    if (session->binary || room_join(session, SLICE(LOBBY)))
+        return true;
+    session->ending = ENDING_NO_MEMORY;
+    log_closed(session, REASON_ENDED);
+    return false;
 }
 
 void session_hello(struct session *session, struct slice nick)
@@ -218,52 +254,62 @@ void session_hello(struct session *session, struct slice nick)
     if (nick.length > 0) {
         if (!nick_or_refuse(session, nick))
             return;
-        session_set_nick(session, nick);
     } else if (!give_guest_nick(session)) {
         session_fault(session, "no guest nick is free");
         return;
     }
-    if (!enter(session)) {
+    if (!room_join(session, SLICE(LOBBY)))
         session_fault(session, "no memory for a room");
-        return;
-    }
-    log_entered(session);
-    decoder_welcome(&session->decoder);
-    heartbeat_start(session);
 }
 
+/* With the lock held. */
 static void free_place(struct session *session)
 {
-    struct chat *chat = session->chat;
-
-    chat->sessions--;
+    session->chat->shards->sessions--;
     if (session->address)
-        address_leave(chat, session->address);
+        address_leave(session->chat, session->address);
     session->address = NULL;
 }
 
 void session_uncount(struct session *session)
 {
-    struct chat *chat = session->chat;
+    struct shards *shards = session->chat->shards;
 
-    if (session->refused || chat->uncounted == UNCOUNTED_SESSIONS_MAX)
+    if (session->refused)
         return;
-    session->uncounted = true;
-    chat->uncounted++;
-    free_place(session);
+    pthread_mutex_lock(&shards->lock);
+    session->uncounted = shards->uncounted < UNCOUNTED_SESSIONS_MAX;
+    if (session->uncounted) {
+        shards->uncounted++;
+        free_place(session);
+    }
+    pthread_mutex_unlock(&shards->lock);
 }
 
 /* It is gone. */
 static void leave_place(struct session *session)
 {
-    struct chat *chat = session->chat;
+    struct shards *shards = session->chat->shards;
 
+    pthread_mutex_lock(&shards->lock);
     if (session->refused)
-        chat->refused--;
+        shards->refused--;
     else if (session->uncounted)
-        chat->uncounted--;
+        shards->uncounted--;
     else
         free_place(session);
+    pthread_mutex_unlock(&shards->lock);
+}
+
+uint64_t sessions_served(const struct chat *chat)
+{
+    struct shards *shards = chat->shards;
+    uint64_t count;
+
+    pthread_mutex_lock(&shards->lock);
+    count = shards->sessions;
+    pthread_mutex_unlock(&shards->lock);
+    return count;
 }
 
 /* Not to be served, and not even told why. */
@@ -284,17 +330,56 @@ struct session *session_open(struct chat *chat, enum dialect dialect,
         return NULL;
     code = admit(session, peer);
     if (code != ERROR_NONE) {
-        if (chat->refused == REFUSED_SESSIONS_MAX)
+        if (!count_refused(session))
             return session_discard(session);
         turn_away(session, code, peer);
         return session;
     }
     if (!greet(session, peer)) {
-        free_place(session);
+        nick_drop(session);
+        leave_place(session);
         return session_discard(session);
     }
     timers_advance(&chat->timers, session, session_deadline(session));
     return session;
+}
+
+/* ---- What other workers owe it ------------------------------------------ */
+
+void session_park(struct session *session)
+{
+    assert(!session->parked);
+    session->parked = true;
+    session->awaited++;
+}
+
+bool session_answered(struct session *session)
+{
+    return session->parked && session_listens(session);
+}
+
+void session_paid(struct session *session)
+{
+    assert(session->awaited > 0);
+    if (--session->awaited > 0)
+        return;
+    if (session->freed)
+        session_destroy(session);
+    else if (session->state == SESSION_ENDING && !session->blocked)
+        ready_add(session); /* its last word waited for that */
+}
+
+void session_unpark(struct session *session)
+{
+    if (session_answered(session)) {
+        session->parked = false;
+        session->request_id = 0;
+        if (session->paused)
+            session_resume(session);
+        else if (session->eof)
+            intake_end(session);
+    }
+    session_paid(session);
 }
 
 /* ---- Ending ------------------------------------------------------------- */
@@ -302,8 +387,7 @@ struct session *session_open(struct chat *chat, enum dialect dialect,
 /* Nobody finds the session any more, and its rooms see it leave. */
 static void depart(struct session *session)
 {
-    if (session->named)
-        nick_remove(session);
+    nick_drop(session);
     for (struct membership *m = session->memberships, *next; m; m = next) {
         next = m->sibling;
         if (!m->leaving)
@@ -325,6 +409,9 @@ void session_end(struct session *session, enum ending ending)
     struct chat *chat = session->chat;
 
     assert(session_listens(session));
+    if (session->parked) /* that is not what ends it */
+        session->request_id = 0;
+    session->parked = false;
     session->state = SESSION_ENDING;
     session->ending = ending;
     session->paused = false;
@@ -343,8 +430,7 @@ void session_abandon(struct session *session, enum ending ending)
     session->state = SESSION_ENDED;
     session->ending = ending;
     session->paused = false;
-    if (session->named)
-        nick_remove(session);
+    nick_drop(session);
     ready_add(session);
 }
 
@@ -460,7 +546,11 @@ void session_close(struct session *session, enum reason reason)
 
 void session_free(struct session *session)
 {
-    session_destroy(session);
+    session->freed = session->awaited > 0;
+    if (session->freed)
+        output_drop(session);
+    else
+        session_destroy(session);
 }
 
 /* ---- Deadlines ---------------------------------------------------------- */
@@ -507,7 +597,7 @@ static uint64_t silence_deadline(const struct session *session)
  * errors, gains it no time. */
 static uint64_t handshake_deadline(const struct session *session)
 {
-    if (session->state != SESSION_GREETING ||
+    if (session->state != SESSION_GREETING || !session->binary ||
         session->chat->config.handshake_timeout_ns == 0)
         return UINT64_MAX;
     return session->binary->hello_by_ns;

@@ -23,6 +23,7 @@ struct keys {
     EVP_CIPHER *cipher;
     EVP_CIPHER_CTX *sealer; /* has our derived key */
     EVP_CIPHER_CTX *opener;
+    uint32_t number;
     uint64_t ivs; /* used so far */
     size_t length;
     unsigned char key[]; /* what keys are derived from */
@@ -70,7 +71,7 @@ static bool sealer_init(struct keys *keys, const uint8_t boot[UUID_BYTES])
 }
 
 struct keys *keys_create(const void *key, size_t length,
-                         const uint8_t boot[UUID_BYTES])
+                         const uint8_t boot[UUID_BYTES], uint32_t number)
 {
     struct keys *keys = calloc(1, sizeof(*keys) + length);
 
@@ -78,6 +79,7 @@ struct keys *keys_create(const void *key, size_t length,
         return NULL;
     memcpy(keys->key, key, length);
     keys->length = length;
+    keys->number = number;
     keys->mac = mac_create(keys->key, length);
     keys->kdf = kdf_create();
     keys->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
@@ -135,7 +137,7 @@ bool keys_derive(struct keys *keys, const uint8_t salt[UUID_BYTES],
 
 void keys_next_iv(struct keys *keys, uint8_t iv[IV_BYTES])
 {
-    store_u64(store_u32(iv, 0), ++keys->ivs);
+    store_u64(store_u32(iv, keys->number), ++keys->ivs);
 }
 
 bool keys_seal(struct keys *keys, const struct sealing *sealing,

@@ -20,9 +20,10 @@
 struct keys;
 
 /* `key` is copied; what we seal is sealed with a key derived from it with the
- * salt `boot`. NULL without memory. */
+ * salt `boot`, and an iv that begins with `number`: no two with the same key
+ * may have the same. NULL without memory. */
 struct keys *keys_create(const void *key, size_t length,
-                         const uint8_t boot[UUID_BYTES]);
+                         const uint8_t boot[UUID_BYTES], uint32_t number);
 
 /* Wipes them. Takes NULL. */
 void keys_destroy(struct keys *);
@@ -45,7 +46,8 @@ struct sealing {
     size_t length;
 };
 
-/* An iv that has not been used with our key: they are counted. */
+/* An iv that has not been used with our key: our number, and a count (the
+ * deterministic construction, SP 800-38D, 8.2.1). */
 void keys_next_iv(struct keys *, uint8_t iv[IV_BYTES]);
 
 /* Encrypts with our own key. False: out of memory. */

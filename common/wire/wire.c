@@ -42,7 +42,8 @@ struct wire *wire_create(const struct wire_config *config,
         return wire;
     headers_seed(config->hash_seed);
     wire->headers = headers_create();
-    wire->keys = keys_create(config->key, config->key_length, config->boot);
+    wire->keys = keys_create(config->key, config->key_length, config->boot,
+                             config->number);
     if (wire->headers && wire->keys)
         return wire;
     wire_destroy(wire);

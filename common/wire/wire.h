@@ -50,6 +50,9 @@ struct wire_config {
     /* The salt of what the server seals; new at each start. */
     uint8_t boot[UUID_BYTES];
     uint64_t hash_seed; /* of jansson's tables: not 0, unguessable */
+    /* Sets it apart from the others of this start, one for each thread: they
+     * seal with the same key. */
+    uint32_t number;
 };
 
 /* Limits, keys and the contexts of the cryptography. One thread at a time. */

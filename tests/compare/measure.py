@@ -55,6 +55,10 @@ class Setting:
     duration: float
     warmup: float
 
+    @property
+    def cpus(self):
+        return {self.server_cpu, self.load_cpu}
+
 
 @dataclass
 class Trial:
@@ -175,12 +179,11 @@ def run_once(setting, trial):
     workload = trial.workload
     seconds = workload.measured_seconds(setting.duration)
     warmup = 0 if workload.unit == "members" else setting.warmup
-    cpus = {setting.server_cpu, setting.load_cpu}
     with start(setting, trial) as server:
         command = load_command(setting, trial, server, seconds, warmup)
         trial.command = shlex.join(command)
         trial.server_command = shlex.join(server.command)
-        watch = Watch(cpus, server.pid)
+        watch = Watch(setting.cpus, server.pid)
         limit = seconds + warmup + 4 * PATIENCE_SECONDS
         made = load_server(server, command, limit, failed_file(setting, trial))
         return round_of(made, workload, watch.other_share()), made

@@ -163,6 +163,7 @@ def count(setting, trial, method):
         "per_delivery": sum(needed.values()) / deliveries,
         "by_name": {name: n for name, n in needed.items() if n},
         "deliveries": deliveries,
+        "seconds": seconds,
         "switches_voluntary_per_s": server["switches_voluntary"] / seconds,
         "switches_involuntary_per_s":
             server["switches_involuntary"] / seconds,

@@ -32,7 +32,7 @@ static struct keys *client_keys(void)
     static struct keys *keys;
 
     if (!keys)
-        keys = keys_create(vector_key, sizeof(vector_key), vector_session);
+        keys = keys_create(vector_key, sizeof(vector_key), vector_session, 0);
     if (!keys)
         abort();
     return keys;

@@ -10,6 +10,7 @@ STAGES = {
     2: "stage2-framing",
     3: "stage3-epoll",
     4: "stage4-uring",
+    5: "stage5-threads",
 }
 
 # A test of a dialect that a stage lacks cannot be asked of it, so it is not
@@ -19,6 +20,7 @@ DIALECTS = {
     2: ("text", "frame", "secure"),
     3: ("text", "frame", "secure"),
     4: ("text", "frame", "secure"),
+    5: ("text", "frame", "secure"),
 }
 ALL_DIALECTS = ("text", "frame", "secure")
 
@@ -28,6 +30,7 @@ STALL_OPTION = {
     2: "--stall-timeout",
     3: "--stall-timeout",
     4: "--stall-timeout",
+    5: "--stall-timeout",
 }
 
 # How many clients at once a test may ask of it. One is one thread of stage 1,
@@ -37,17 +40,20 @@ CROWD = {
     2: 500,
     3: 10000,
     4: 10000,
+    5: 10000,
 }
 
 CAPABILITIES = {
     # A member that does not read slows no other.
-    "stalled_reader_harmless": {1: False, 2: True, 3: True, 4: True},
+    "stalled_reader_harmless": {1: False, 2: True, 3: True, 4: True, 5: True},
     # A member too far behind is told how many messages it missed.
-    "lag_is_told": {1: False, 2: True, 3: True, 4: True},
+    "lag_is_told": {1: False, 2: True, 3: True, 4: True, 5: True},
     # A private message to one that does not read is refused, not waited for.
-    "receiver_busy": {1: False, 2: True, 3: True, 4: True},
+    "receiver_busy": {1: False, 2: True, 3: True, 4: True, 5: True},
     # An idle text client costs 400 bytes at most.
-    "idle_costs_400_bytes": {1: False, 2: False, 3: True, 4: True},
+    "idle_costs_400_bytes": {
+        1: False, 2: False, 3: True, 4: True, 5: True,
+    },
     # A delivery costs a tenth of a system call at most.
-    "calls_are_few": {3: False, 4: True},
+    "calls_are_few": {3: False, 4: True, 5: True},
 }

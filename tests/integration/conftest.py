@@ -16,7 +16,7 @@ import pytest
 
 from capabilities import ALL_DIALECTS, CAPABILITIES, DIALECTS, STAGES
 from secure_client import KEY
-from server import Server
+from server import Server, own_options
 from timing import SLOW, WAIT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -232,7 +232,7 @@ def launch(program, faults):
     with ExitStack() as servers:
 
         def launch_server(*options, wrapper=(), umask=-1, logs=True):
-            command = [*wrapper, program, *options]
+            command = [*wrapper, program, *own_options(program), *options]
             server = Server(command, umask, faults())
             servers.callback(server.print_log)
             servers.callback(server.dismiss)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import proc
+from capabilities import STAGES
 from client import WELCOME, TextClient
 from frame_client import FrameClient
 from secure_client import SecureClient
@@ -30,6 +32,13 @@ SANITIZER = re.compile(
     rb"(Address|Thread|Leak|Memory|UndefinedBehavior)Sanitizer"
     rb"|runtime error:"
 )
+
+
+def own_options(program):
+    """What stage 5 is started with, before the options of a test."""
+    if program.name != STAGES[5]:
+        return []
+    return shlex.split(os.environ.get("RINGCHAT_STAGE5", "--workers 2"))
 
 
 class ServerFault(Exception):

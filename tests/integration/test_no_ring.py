@@ -141,3 +141,50 @@ def test_nothing_is_forbidden(start, family):
     """The stages before know nothing of it."""
     server = start(wrapper=forbidding("EPERM", *ALL))
     assert server.connect().ask("/echo here") == "here"
+
+
+@pytest.mark.stages(5)
+@pytest.mark.families("unix")
+@pytest.mark.parametrize("part", PARTS)
+def test_goes_on_with_epoll(start, part):
+    """Stage 5, with `--io auto`, which is the default: "io_uring where it is
+    to be had, else epoll"; it says why, and serves."""
+    wrapper = forbidding("EPERM", PARTS[part])
+    server = start("--io", "auto", wrapper=wrapper)
+    told = server.wait_event("io")
+    assert told["engine"] == "epoll"
+    assert "seccomp" in told["why"] and "--io epoll" in told["why"]
+    assert server.connect().ask("/echo here") == "here"
+
+
+@pytest.mark.stages(5)
+def test_stage_5_can_insist(run, folder):
+    """`--io uring`: as stage 4, no start."""
+    done = run(
+        "--io", "uring", "--listen", f"text+unix://{folder}/text",
+        wrapper=forbidding("ENOSYS", SETUP),
+    )
+    assert done.returncode == UNAVAILABLE
+    [line] = done.stderr.splitlines()
+    assert line.startswith("stage5-threads: no io_uring: ")
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.stages(5)
+def test_no_memory_is_no_reason(run, folder):
+    """ENOMEM is a want of another kind in stage 5 too: 71."""
+    done = run(
+        "--listen", f"text+unix://{folder}/text",
+        wrapper=forbidding("ENOMEM", SETUP),
+    )
+    assert done.returncode == SYSTEM
+    assert "cannot start: Cannot allocate memory" in done.stderr
+
+
+@pytest.mark.stages(5)
+@pytest.mark.families("unix")
+@pytest.mark.parametrize("io", ["uring", "epoll"])
+def test_chooses(start, io):
+    """`--io`: what was asked for, and no reason why not."""
+    told = start("--io", io).wait_event("io")
+    assert told["engine"] == io and "why" not in told

@@ -25,7 +25,6 @@ BAD_OPTIONS = [
     ("--slow-consumer", "drop"),
     ("--slow-consumer", ""),
     ("--send-timeout", "10"),
-    ("--workers", "2"),
     ("--listen", "frame://127.0.0.1"),
     ("--listen", "secure+unix://"),
     ("--listen", "sealed://127.0.0.1:0"),
@@ -72,3 +71,57 @@ def test_help(run):
         "stall-timeout", "slow-consumer", "require-encryption",
     ):
         assert f"--{option}" in done.stdout
+
+
+WORKER_OPTIONS = ("workers", "pin", "io")
+
+
+@pytest.mark.stages(2, 3, 4)
+@pytest.mark.parametrize("name", WORKER_OPTIONS)
+def test_option_of_stage_5(run, name):
+    """What only several workers have: 64 in the others."""
+    expect_refusal(run(f"--{name}"), USAGE, f"--{name}")
+    assert f"--{name} " not in run("--help").stdout
+
+
+BAD_WORKER_OPTIONS = [
+    ("--workers",),
+    ("--workers", "0"),
+    ("--workers", "65"),
+    ("--workers", "-1"),
+    ("--workers", "2.5"),
+    ("--pin=1",),
+    ("--io", "aio"),
+    ("--io", ""),
+]
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("options", BAD_WORKER_OPTIONS, ids=" ".join)
+def test_bad_worker_option(run, options):
+    """`--workers`: 1 to 64; `--io`: `uring`, `epoll` or `auto`."""
+    expect_refusal(run(*options), USAGE, options[0].partition("=")[0])
+
+
+GOOD_WORKER_OPTIONS = [
+    ("--workers", "1"),
+    ("--workers", "64", "--pin"),
+    ("--io", "auto"),
+    ("--io", "uring"),
+    ("--io", "epoll"),
+]
+
+
+@pytest.mark.stages(5)
+@pytest.mark.parametrize("options", GOOD_WORKER_OPTIONS, ids=" ".join)
+def test_check_worker_option(run, key_file, options):
+    """They are checked, and nothing is started."""
+    done = run("--check", "--key-file", key_file, *options)
+    assert done.returncode == 0, done
+
+
+@pytest.mark.stages(5)
+def test_help_of_workers(run):
+    """`--help` knows them."""
+    done = run("--help")
+    assert all(f"--{name} " in done.stdout for name in WORKER_OPTIONS)

@@ -48,6 +48,7 @@ enum mail { MAIL_NONE, MAIL_ASKED, MAIL_ANSWERED };
 
 struct mailbox {
     alignas(CACHE_LINE_BYTES) _Atomic enum mail mail;
+    struct reach *reach; /* of who asks */
     struct shared_lane *shared;
     struct cursor place;
 };
@@ -203,6 +204,7 @@ static void ask_to_join(struct worker *worker, struct reader *reader)
 {
     follower_await(&worker->follower);
     worker->joining = reader;
+    mailboxes[worker->number].reach = &worker->follower.reach;
     atomic_store_explicit(&mailboxes[worker->number].mail, MAIL_ASKED,
                           memory_order_release);
 }
@@ -365,7 +367,7 @@ static void owner_open(struct owner *owner)
     budget_init(&owner->budget, UINT64_MAX);
     segment_store_init(&owner->store, &owner->budget, WINDOW_BYTES);
     lane_init(&owner->lane, 0);
-    if (!lane_share(&owner->lane, &owner->store, followers + 1, WINDOW_BYTES))
+    if (!lane_share(&owner->lane, &owner->store, WINDOW_BYTES))
         broken("no memory");
 }
 
@@ -410,7 +412,7 @@ static void answer(struct owner *owner, uint32_t number)
     if (!owner->is_quiet && one_in(&owner->rng, 2))
         append(owner); /* the notice */
     box->shared = owner->lane.shared;
-    box->place = lane_admit(&owner->lane, number);
+    box->place = lane_admit(&owner->lane, box->reach);
     atomic_store_explicit(&box->mail, MAIL_ANSWERED, memory_order_release);
 }
 
@@ -510,7 +512,9 @@ static void owner_close(struct owner *owner)
         if (owner->readers[i].reading)
             own_leave(owner, &owner->readers[i]);
     }
-    lane_settle(&owner->lane, &owner->store);
+    while (owner->lane.shared->followers)
+        lane_dismiss(&owner->lane, &owner->store,
+                     owner->lane.shared->followers);
     if (lane_is_read(&owner->lane))
         broken("at %" PRIu64 ": all have left, and it is read",
                owner->lane.view.head.position);

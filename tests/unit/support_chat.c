@@ -3,6 +3,7 @@
  */
 #include "tests/unit/support_chat.h"
 
+#include "common/chat/internal.h"
 #include "tests/unit/support_chat_binary.h"
 #include "tests/unit/support_chat_check.h"
 #include "tests/unit/support_random.h"
@@ -21,6 +22,11 @@ struct engine engine;
 const uint8_t engine_key[KEY_BYTES_MIN] = {1};
 
 static struct rng session_random;
+
+static struct chat *chat_of(unsigned worker)
+{
+    return shards_chat(engine.shards, worker);
+}
 
 /* ---- Bytes --------------------------------------------------------------- */
 
@@ -261,23 +267,23 @@ static bool client_answer(struct client *client)
            frame_answer(client);
 }
 
-static bool each_client(bool (*step)(struct client *))
+static bool each_client(unsigned worker, bool (*step)(struct client *))
 {
     bool moved = false;
 
     for (size_t i = 0; i < engine.count; i++) {
-        if (step(&engine.clients[i]))
+        if (engine.clients[i].worker == worker && step(&engine.clients[i]))
             moved = true;
     }
     return moved;
 }
 
-static bool serve_ready(void)
+static bool serve_ready(struct chat *chat)
 {
     struct session *session;
     bool moved = false;
 
-    while ((session = chat_next_ready(engine.chat))) {
+    while ((session = chat_next_ready(chat))) {
         struct client *client = session_user(session);
 
         assert_ptr_equal(client->session, session);
@@ -290,19 +296,83 @@ static bool serve_ready(void)
     return moved;
 }
 
+static bool is_flying(struct client *client)
+{
+    return client->flying_count > 0;
+}
+
+/* What is being sent may be another worker's, and good for this turn alone. */
+static void turn_begin(unsigned worker)
+{
+    struct chat *chat = chat_of(worker);
+
+    if (!each_client(worker, is_flying)) {
+        if (chat_sleep(chat))
+            chat_awake(chat);
+        chat_announce(chat);
+    }
+    chat_tick(chat, engine.now_ns, engine.wall_us);
+}
+
+static bool worker_turn(unsigned worker, uint64_t turn)
+{
+    bool moved;
+
+    turn_begin(worker);
+    moved = each_client(worker, turn % 2 ? client_complete : client_receive);
+    moved |= each_client(worker, turn % 2 ? client_receive : client_complete);
+    moved |= serve_ready(chat_of(worker));
+    moved |= each_client(worker, client_write);
+    moved |= each_client(worker, client_answer);
+    chat_publish(chat_of(worker));
+    return moved;
+}
+
+static bool is_stopping(const struct chat *chat)
+{
+    return chat->stopping && chat->stop != STOP_ENDING;
+}
+
+/* Whether a worker waits for another. */
+static bool is_mail_waiting(void)
+{
+    for (unsigned worker = 0; worker < engine.workers; worker++) {
+        struct chat *chat = chat_of(worker);
+
+        if (letters_are_there(chat) || is_stopping(chat))
+            return true;
+    }
+    return false;
+}
+
 bool engine_turn(void)
 {
     uint64_t turn = engine.turns++;
-    bool moved;
+    bool moved = false;
 
-    chat_tick(engine.chat, engine.now_ns, engine.wall_us);
-    moved = each_client(turn % 2 ? client_complete : client_receive);
-    moved |= each_client(turn % 2 ? client_receive : client_complete);
-    moved |= serve_ready();
-    moved |= each_client(client_write);
-    moved |= each_client(client_answer);
-    check_chat(engine.chat);
-    return moved;
+    for (unsigned worker = 0; worker < engine.workers; worker++)
+        moved |= worker_turn(worker, turn);
+    if (engine.workers == 1)
+        check_chat(engine.chat);
+    return moved || is_mail_waiting();
+}
+
+static uint64_t next_deadline(void)
+{
+    uint64_t deadline = UINT64_MAX;
+
+    for (unsigned worker = 0; worker < engine.workers; worker++)
+        deadline = earlier(deadline, chat_deadline(chat_of(worker)));
+    return deadline;
+}
+
+static bool any_turn_is_full(void)
+{
+    for (unsigned worker = 0; worker < engine.workers; worker++) {
+        if (is_turn_full(chat_of(worker)))
+            return true;
+    }
+    return false;
 }
 
 static void time_pass(uint64_t ns)
@@ -314,7 +384,7 @@ static void time_pass(uint64_t ns)
 /* Until a speaker may go on, who waits for others to be sent what was said. */
 static uint64_t until_next_turn(void)
 {
-    uint64_t deadline = chat_deadline(engine.chat);
+    uint64_t deadline = next_deadline();
 
     if (deadline > engine.now_ns && deadline <= engine.now_ns + TURN_LOOK_NS)
         return deadline - engine.now_ns;
@@ -339,19 +409,43 @@ void engine_run(void)
         bool moved = engine_turn();
 
         assert_true(turns++ < TURNS_MAX);
-        if (is_turn_full(engine.chat))
+        if (any_turn_is_full())
             time_pass(until_next_turn());
         else if (!moved && somebody_awaits_turn())
             time_pass(1);
         else if (!moved)
             break;
     }
-    check_chat_idle(engine.chat);
+    if (engine.workers == 1)
+        check_chat_idle(engine.chat);
+}
+
+void engine_was_away(uint64_t ns)
+{
+    for (unsigned worker = 0; worker < engine.workers; worker++)
+        chat_was_away(chat_of(worker), ns);
+}
+
+struct room *engine_room(const char *name)
+{
+    uint32_t owner = room_owner(engine.chat, slice_of(name));
+
+    return room_find(chat_of(owner), slice_of(name));
+}
+
+struct metrics engine_metrics(void)
+{
+    struct totals totals = {.sessions = 0};
+
+    for (unsigned worker = 0; worker < engine.workers; worker++)
+        totals_add(&totals, chat_of(worker));
+    return totals.metrics;
 }
 
 void engine_shutdown(void)
 {
-    chat_shutdown(engine.chat, DRAIN_NS);
+    for (unsigned worker = 0; worker < engine.workers; worker++)
+        chat_shutdown(chat_of(worker), DRAIN_NS);
 }
 
 void engine_wait(uint64_t ns)
@@ -359,9 +453,9 @@ void engine_wait(uint64_t ns)
     uint64_t until = engine.now_ns + ns;
 
     engine_run();
-    while (chat_deadline(engine.chat) <= until) {
-        assert_true(chat_deadline(engine.chat) > engine.now_ns);
-        time_pass(chat_deadline(engine.chat) - engine.now_ns);
+    while (next_deadline() <= until) {
+        assert_true(next_deadline() > engine.now_ns);
+        time_pass(next_deadline() - engine.now_ns);
         engine_run();
     }
     time_pass(until - engine.now_ns);
@@ -399,6 +493,36 @@ struct chat_config engine_config(void)
     };
 }
 
+static void wake_nobody(void *nobody, uint32_t from, uint32_t to)
+{
+    (void)nobody;
+    (void)from;
+    (void)to;
+}
+
+static bool is_alone;
+
+int engine_alone(void **state)
+{
+    (void)state;
+    is_alone = true;
+    return 0;
+}
+
+int engine_together(void **state)
+{
+    (void)state;
+    is_alone = false;
+    return 0;
+}
+
+static unsigned workers_wanted(void)
+{
+    const char *wanted = getenv("RINGCHAT_WORKERS");
+
+    return wanted && !is_alone ? (unsigned)strtoul(wanted, NULL, 10) : 1;
+}
+
 static void client_release(struct client *client)
 {
     bytes_release(&client->in);
@@ -410,11 +534,11 @@ static void client_release(struct client *client)
  * to report besides. */
 static void engine_clear(void)
 {
-    static struct chat *left_behind[64];
+    static struct shards *left_behind[64];
     static size_t count;
 
     if (engine.chat && count < ARRAY_LENGTH(left_behind))
-        left_behind[count++] = engine.chat;
+        left_behind[count++] = engine.shards;
     for (size_t i = 0; i < engine.count; i++)
         client_release(&engine.clients[i]);
     bytes_release(&engine.log);
@@ -426,13 +550,18 @@ static void engine_clear(void)
 
 void engine_start(const struct chat_config *config)
 {
+    struct chat_config own = *config;
+
     engine_clear();
     engine.now_ns = 1000 * SECONDS;
     engine.wall_us = UINT64_C(1795238741123456);
     session_random.state = 1;
-    engine.chat = chat_create(config);
+    own.wake = wake_nobody;
+    engine.workers = workers_wanted();
+    engine.shards = shards_create(&own, engine.workers);
+    engine.chat = engine.shards ? chat_of(0) : NULL;
     if (engine.chat)
-        chat_tick(engine.chat, engine.now_ns, engine.wall_us);
+        engine_turn();
 }
 
 void engine_start_default(void)
@@ -441,6 +570,21 @@ void engine_start_default(void)
 
     engine_start(&config);
     assert_non_null(engine.chat);
+}
+
+/* Until no worker owes another anything. */
+static void finish(void)
+{
+    unsigned done = 0;
+
+    for (unsigned turns = 0; done < engine.workers; turns++) {
+        assert_true(turns < TURNS_MAX);
+        engine_turn();
+        time_pass(TURN_LOOK_NS);
+        done = 0;
+        for (unsigned worker = 0; worker < engine.workers; worker++)
+            done += chats_are_done(chat_of(worker));
+    }
 }
 
 void engine_stop(void)
@@ -452,11 +596,13 @@ void engine_stop(void)
             client_close(client, REASON_RESET);
         client_complete(client);
     }
-    check_chat(engine.chat);
+    if (engine.workers == 1)
+        check_chat(engine.chat);
     /* Each `disconnected` has a `connected` in it, and another before it. */
     assert_int_equal(engine_logged("connected session="),
                      2 * engine_logged("disconnected session="));
-    chat_destroy(engine.chat);
+    finish();
+    shards_destroy(engine.shards);
     engine.chat = NULL;
     engine_clear();
 }
@@ -483,7 +629,8 @@ struct client *client_connect_as(enum dialect dialect, const struct peer *from)
         .reading = true,
     };
     peer.user = client;
-    client->session = session_open(engine.chat, dialect, &peer);
+    client->worker = (unsigned)(engine.count % engine.workers);
+    client->session = session_open(chat_of(client->worker), dialect, &peer);
     if (!client->session)
         return NULL;
     engine.count++;

@@ -9,6 +9,10 @@
  * the rest when it can take some; and time stops at each chat_deadline. After
  * each turn the chat's own invariants are checked (support_chat_check.h).
  *
+ * With RINGCHAT_WORKERS in the environment it has as many workers, which take
+ * turns in this thread, and the clients are dealt to them in turn: what a test
+ * expects of one chat holds for several that are one.
+ *
  * There is one engine at a time, as what a chat_config names has no place for
  * a pointer to it. It allocates nothing with malloc, whose failure is tested.
  */
@@ -18,6 +22,8 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/chat/chat.h"
+#include "common/chat/metrics.h"
+#include "common/chat/shards.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,12 +84,17 @@ struct client {
     uint64_t seq_out, seq_in; /* secure: of its last message, and the chat's */
     size_t answered;          /* of `out`: what has been looked at for pings */
     struct session *dying;    /* closed, to be freed when its send is over */
+    unsigned worker;          /* whose it is */
 };
 
 #define TAKES_ALL UINT64_MAX
 
+struct room;
+
 struct engine {
-    struct chat *chat;
+    struct chat *chat; /* the first worker's */
+    struct shards *shards;
+    unsigned workers;
     uint64_t now_ns, wall_us;
     struct client clients[CLIENTS_MAX];
     size_t count;
@@ -105,6 +116,14 @@ struct chat_config engine_config(void);
 void engine_start(const struct chat_config *);
 void engine_start_default(void);
 
+/* A test of what one worker does, whatever RINGCHAT_WORKERS says: what takes
+ * its order from one thread, or looks into one chat. */
+#define TEST_ALONE(test)                                                       \
+    cmocka_unit_test_setup_teardown(test, engine_alone, engine_together)
+
+int engine_alone(void **state);
+int engine_together(void **state);
+
 /* Resets every connection, and ends the chat, which must have kept nothing. */
 void engine_stop(void);
 
@@ -117,6 +136,15 @@ void engine_run(void);
 
 /* Lets time pass, with a turn at each deadline in it. */
 void engine_wait(uint64_t ns);
+
+/* chat_was_away, of all workers. */
+void engine_was_away(uint64_t ns);
+
+/* A room, at its owner; NULL. */
+struct room *engine_room(const char *name);
+
+/* What all workers have counted. */
+struct metrics engine_metrics(void);
 
 /* Begins to stop, within the drain timeout of engine_config. */
 void engine_shutdown(void);

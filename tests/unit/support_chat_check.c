@@ -6,6 +6,7 @@
 #include "tests/unit/support_chat_check.h"
 
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,8 @@
 
 static void check_membership(const struct membership *membership)
 {
-    struct cursor head = lane_head(membership_lane(membership));
+    struct cursor head =
+        room_end(membership->room, membership->session->encoding);
     struct cursor end = membership->leaving ? membership->end : head;
 
     assert_ptr_equal(membership->next->previous, membership);
@@ -60,8 +62,8 @@ static void check_room(struct chat *chat, struct room *room)
         members += !m->leaving;
         all++;
         readers[encoding]++;
-        behind[encoding] +=
-            m->cursor.position < lane_head(membership_lane(m)).position;
+        behind[encoding] += m->cursor.position <
+                            room_end(m->room, m->session->encoding).position;
         found_sweep |= m == room->sweep;
         m = m->next;
     } while (m != room->first);
@@ -232,12 +234,13 @@ static void check_sessions(struct chat *chat)
         binaries += session->binary != NULL;
     }
     assert_int_equal(chat->blocked, blocked);
-    assert_int_equal(chat->refused, refused);
-    assert_int_equal(chat->uncounted, uncounted);
+    assert_int_equal(chat->shards->refused, refused);
+    assert_int_equal(chat->shards->uncounted, uncounted);
     assert_int_equal(chat->serving, served);
     check_pools(chat, binaries);
-    assert_int_equal(chat->sessions + refused + uncounted, timers->count);
-    assert_int_equal(chat->nicks.count, open);
+    assert_int_equal(chat->shards->sessions + refused + uncounted,
+                     timers->count);
+    assert_int_equal(chat->shards->nicks.count, open);
     check_ready_list(chat, ready);
 }
 

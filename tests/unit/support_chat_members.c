@@ -44,7 +44,7 @@ void start_members(void)
 
 struct room *lobby(void)
 {
-    return room_find(engine.chat, SLICE("lobby"));
+    return engine_room("lobby");
 }
 
 void say(enum encoding from, const char *text)

@@ -452,7 +452,7 @@ void message_seal(struct message *message, struct keys *keys, unsigned type,
 struct keys *client_keys(void)
 {
     struct keys *keys =
-        keys_create(vector_key, sizeof(vector_key), vector_session);
+        keys_create(vector_key, sizeof(vector_key), vector_session, 0);
 
     assert_non_null(keys);
     return keys;

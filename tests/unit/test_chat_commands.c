@@ -636,7 +636,7 @@ int main(void)
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_bad_text),
         cmocka_unit_test(test_line_too_long),
-        cmocka_unit_test(test_who),
+        TEST_ALONE(test_who),
         cmocka_unit_test(test_who_of_a_large_room),
         cmocka_unit_test(test_rooms),
         cmocka_unit_test(test_very_many_rooms),

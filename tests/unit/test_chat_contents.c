@@ -189,7 +189,7 @@ static void test_largest(void **state)
         client_expect_start(members[ENCODING_SEALED], "MESSAGE ");
         clients_expect_nothing();
     }
-    assert_int_equal(engine.chat->metrics.lagged, 0);
+    assert_int_equal(engine_metrics().lagged, 0);
     engine_stop();
 }
 

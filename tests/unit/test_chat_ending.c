@@ -3,6 +3,7 @@
  * with their connection, with the server; and those that are not let in.
  */
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 
 #include "tests/unit/support_chat.h"
 
@@ -187,7 +188,7 @@ static void test_two_quit_at_once(void **state)
     client_expect(bob, "[lobby] bob: from bob");
     client_expect(bob, "* bye");
     client_expect_nothing(bob);
-    assert_null(room_find(engine.chat, SLICE("lobby")));
+    assert_null(engine_room("lobby"));
     engine_stop();
 }
 
@@ -563,7 +564,7 @@ static void test_many_are_refused(void **state)
     expect_refused(client_connect());
     assert_null(client_connect());
     engine_wait(LINGER_NS);
-    assert_int_equal(engine.chat->refused, 0);
+    assert_int_equal(engine.chat->shards->refused, 0);
     expect_refused(client_connect());
     client_tell(ann, "/echo not disturbed");
     client_expect(ann, "not disturbed");
@@ -586,14 +587,14 @@ static void test_many_linger(void **state)
         assert_true(client->shut);
         assert_int_equal(engine_logged("event=refused"), 0);
     }
-    assert_int_equal(engine.chat->sessions, 2);
+    assert_int_equal(engine.chat->shards->sessions, 2);
     expect_refused(client_connect());
     client_reset(&engine.clients[0]);
-    assert_int_equal(engine.chat->sessions, 2);
+    assert_int_equal(engine.chat->shards->sessions, 2);
     expect_refused(client_connect());
     engine_wait(LINGER_NS);
-    assert_int_equal(engine.chat->sessions, 0);
-    assert_int_equal(engine.chat->uncounted, 0);
+    assert_int_equal(engine.chat->shards->sessions, 0);
+    assert_int_equal(engine.chat->shards->uncounted, 0);
     ann = client_open("ann");
     engine_stop();
 }
@@ -671,10 +672,10 @@ static void test_quit_gains_no_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_that_was_due_comes_first),
+        TEST_ALONE(test_all_that_was_due_comes_first),
         cmocka_unit_test(test_others_see_it_leave),
-        cmocka_unit_test(test_two_quit_at_once),
-        cmocka_unit_test(test_every_state),
+        TEST_ALONE(test_two_quit_at_once),
+        TEST_ALONE(test_every_state),
         cmocka_unit_test(test_shutdown),
         cmocka_unit_test(test_shutdown_discards_what_waits),
         cmocka_unit_test(test_nobody_is_let_in_while_stopping),

@@ -211,7 +211,7 @@ static void test_talkers_keep_out_nobody(void **state)
 
 static uint64_t lobby_bytes(void)
 {
-    struct room *room = room_find(engine.chat, SLICE("lobby"));
+    struct room *room = engine_room("lobby");
 
     return lane_head(room->lanes[ENCODING_TEXT]).position;
 }
@@ -277,14 +277,14 @@ static void test_asker_has_its_turn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_large_room_has_its_turn),
+        TEST_ALONE(test_large_room_has_its_turn),
         cmocka_unit_test(test_replies_come_first),
-        cmocka_unit_test(test_private_messages_have_half_the_turns),
-        cmocka_unit_test(test_blocked_members_are_skipped),
+        TEST_ALONE(test_private_messages_have_half_the_turns),
+        TEST_ALONE(test_blocked_members_are_skipped),
         cmocka_unit_test(test_blocked_session_is_not_returned),
-        cmocka_unit_test(test_talkers_share_the_turns),
-        cmocka_unit_test(test_talkers_hold_up_nobody),
-        cmocka_unit_test(test_talkers_keep_out_nobody),
+        TEST_ALONE(test_talkers_share_the_turns),
+        TEST_ALONE(test_talkers_hold_up_nobody),
+        TEST_ALONE(test_talkers_keep_out_nobody),
         cmocka_unit_test(test_no_allocation_per_member),
         cmocka_unit_test(test_asker_has_its_turn),
     };

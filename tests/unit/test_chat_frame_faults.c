@@ -358,7 +358,7 @@ static void test_away(void **state)
     client_send_bytes(ann, "\0", 1);
     engine_wait(10 * SECONDS);
     engine.now_ns += 100 * SECONDS;
-    chat_was_away(engine.chat, 100 * SECONDS);
+    engine_was_away(100 * SECONDS);
     expect_timeout_after(FRAME_TIMEOUT - 10 * SECONDS);
     engine_stop();
 }
@@ -508,11 +508,11 @@ static void test_number_of_a_fault(void **state)
     start();
     message(7, "one that needs little");
     engine_forget();
-    limit = engine.chat->budget.limit_bytes;
-    engine.chat->budget.limit_bytes = engine.chat->budget.used_bytes;
+    limit = engine.chat->budget->limit_bytes;
+    engine.chat->budget->limit_bytes = engine.chat->budget->used_bytes;
     frame_message(ann, 8, "", "%010000d", 1);
     engine_run();
-    engine.chat->budget.limit_bytes = limit;
+    engine.chat->budget->limit_bytes = limit;
     expect_closed("ERROR 99 id=8 internal session=1");
     client_expect(bob, "[lobby] * ann left");
     client_expect_nothing(bob);

@@ -153,7 +153,7 @@ static void test_refused_messages(void **state)
         client_expect_start(ann, cases[i].error);
         clients_expect_nothing();
     }
-    assert_int_equal(engine.chat->metrics.errors, ARRAY_LENGTH(cases));
+    assert_int_equal(engine_metrics().errors, ARRAY_LENGTH(cases));
     message(1, "", "goes on");
     client_expect(ann, "ACK 1 seq=1");
     engine_stop();
@@ -553,11 +553,11 @@ int main(void)
         cmocka_unit_test(test_refused_commands),
         cmocka_unit_test(test_long_list),
         cmocka_unit_test(test_notices),
-        cmocka_unit_test(test_quit),
-        cmocka_unit_test(test_disconnect),
+        TEST_ALONE(test_quit),
+        TEST_ALONE(test_disconnect),
         cmocka_unit_test(test_any_reason),
         cmocka_unit_test(test_disconnect_and_end_of_stream),
-        cmocka_unit_test(test_end_of_stream),
+        TEST_ALONE(test_end_of_stream),
         cmocka_unit_test(test_in_pieces),
     };
 

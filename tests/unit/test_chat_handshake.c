@@ -419,7 +419,7 @@ int main(void)
         cmocka_unit_test(test_counted),
         cmocka_unit_test(test_bad_names),
         cmocka_unit_test(test_nick_in_use),
-        cmocka_unit_test(test_same_nick_at_once),
+        TEST_ALONE(test_same_nick_at_once),
         cmocka_unit_test(test_anything_else_first),
         cmocka_unit_test(test_refused_by_its_head),
         cmocka_unit_test(test_bad_greetings),

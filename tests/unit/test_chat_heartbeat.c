@@ -391,10 +391,10 @@ static void test_round_trip(void **state)
     client_tell(bob, "/metrics");
     assert_non_null(memmem(bob->out.data, bob->out.length,
                            "* latency_max_us 5007000\n", 25));
-    assert_int_equal(engine.chat->metrics.latency_us.count, 4);
+    assert_int_equal(engine_metrics().latency_us.count, 4);
     frame_command(ann, 1, "metrics");
     engine_run();
-    assert_int_equal(engine.chat->metrics.latency_us.count, 4);
+    assert_int_equal(engine_metrics().latency_us.count, 4);
     engine_stop();
 }
 
@@ -433,11 +433,11 @@ static void test_away(void **state)
     start();
     engine_wait(2 * SECONDS);
     engine.now_ns += 100 * SECONDS;
-    chat_was_away(engine.chat, 100 * SECONDS);
+    engine_was_away(100 * SECONDS);
     expect_after(ann, 3 * SECONDS, "PING 1");
     engine_wait(10 * 1000);
     engine.now_ns += 100 * SECONDS;
-    chat_was_away(engine.chat, 100 * SECONDS);
+    engine_was_away(100 * SECONDS);
     beat(ann, PONG, 1);
     expect_rtt(ann, 11);
     expect_after(ann, INTERVAL - 10 * 1000, "PING 2");
@@ -555,7 +555,7 @@ static void test_ping_before_the_end(void **state)
     engine_wait(LINGER_NS);
     client_expect_nothing(ann);
     assert_true(ann->closed);
-    assert_int_equal(engine.chat->metrics.latency_us.count, 0);
+    assert_int_equal(engine_metrics().latency_us.count, 0);
     engine_stop();
 }
 

@@ -133,7 +133,7 @@ static void stalled_reader(uint64_t window, size_t length, uint64_t taken)
     assert_int_equal(of_bob.missed, 0); /* who reads promptly misses nothing */
     if (length >= 10)                   /* each record has the same size */
         check_kept(&of_ann, window, record);
-    assert_int_equal(engine.chat->metrics.lagged, of_ann.missed);
+    assert_int_equal(engine_metrics().lagged, of_ann.missed);
     engine_stop();
 }
 

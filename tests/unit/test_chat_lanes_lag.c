@@ -28,7 +28,7 @@ static void stalled(enum encoding reader, uint64_t window, int length)
     assert_int_equal(slow.next, count);
     assert_int_equal(slow.told, 1);
     assert_in_range(slow.missed, 1, count - 1);
-    assert_int_equal(engine.chat->metrics.lagged, slow.missed);
+    assert_int_equal(engine_metrics().lagged, slow.missed);
     if (window > slow.record)
         assert_in_range(slow.bytes, window - slow.record, window);
     else
@@ -84,7 +84,7 @@ static void test_each_lags_by_its_own(void **state)
     assert_true(of[ENCODING_TEXT].missed < of[ENCODING_FRAME].missed);
     assert_true(of[ENCODING_FRAME].missed < of[ENCODING_SECURE].missed);
     assert_true(of[ENCODING_SECURE].missed < of[ENCODING_SEALED].missed);
-    assert_int_equal(engine.chat->metrics.lagged, missed);
+    assert_int_equal(engine_metrics().lagged, missed);
     engine_stop();
 }
 
@@ -140,7 +140,7 @@ static void disconnected(enum encoding slow)
         0);
     assert_true(client->shut);
     assert_int_equal(lobby()->lanes[slow] != NULL, false);
-    assert_true(engine.chat->metrics.lagged > 0);
+    assert_true(engine_metrics().lagged > 0);
     say_number(speaker, 20, 500);
     engine_run();
     expect_all_account();

@@ -313,12 +313,12 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_nothing_known_of_the_link),
         cmocka_unit_test(test_latencies),
-        cmocka_unit_test(test_after_the_end),
+        TEST_ALONE(test_after_the_end),
         cmocka_unit_test(test_throughput_at_first),
         cmocka_unit_test(test_throughput_lately),
         cmocka_unit_test(test_throughput_slides),
         cmocka_unit_test(test_meters_go),
-        cmocka_unit_test(test_logged),
+        TEST_ALONE(test_logged),
         cmocka_unit_test(test_nowhere_to_log),
     };
 

@@ -70,7 +70,7 @@ static void test_boundary(void **state)
     client_expect_nothing(bob);
     send_record(ann, "bob");
     client_expect(ann, "* sent to bob");
-    assert_int_equal(engine.chat->metrics.errors, 3);
+    assert_int_equal(engine_metrics().errors, 3);
     engine_stop();
 }
 

@@ -732,7 +732,8 @@ static int name_the_seed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_histories, name_the_seed),
+        cmocka_unit_test_setup_teardown(test_histories, engine_alone,
+                                        name_the_seed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 
 static struct room *the_room(const char *name)
 {
-    return room_find(engine.chat, slice_of(name));
+    return engine_room(name);
 }
 
 static uint64_t room_bytes(const char *name)
@@ -485,8 +485,8 @@ int main(void)
         cmocka_unit_test(test_one_encoding),
         cmocka_unit_test(test_each_arrival_is_told),
         cmocka_unit_test(test_each_newcomer_speaks),
-        cmocka_unit_test(test_arrival_between_message_and_sweep),
-        cmocka_unit_test(test_joiner_sees_what_follows),
+        TEST_ALONE(test_arrival_between_message_and_sweep),
+        TEST_ALONE(test_joiner_sees_what_follows),
         cmocka_unit_test(test_leaver_sees_what_was_before),
         cmocka_unit_test(test_left_and_joined_again_while_stalled),
         cmocka_unit_test(test_presence_limit),

@@ -4,6 +4,7 @@
  * stays, neither when memory fails.
  */
 #include "common/chat/internal.h"
+#include "common/chat/shared.h"
 
 #include "tests/unit/support_alloc.h"
 #include "tests/unit/support_chat.h"
@@ -156,7 +157,7 @@ static void test_away(void **state)
     client = stranger();
     engine_wait(4 * SECONDS);
     engine.now_ns += 100 * SECONDS;
-    chat_was_away(engine.chat, 100 * SECONDS);
+    engine_was_away(100 * SECONDS);
     expect_timeout_after(client, 6 * SECONDS);
     engine_stop();
 }
@@ -197,7 +198,7 @@ static void test_let_in_after_away(void **state)
     start_with(&config);
     client = stranger();
     engine.now_ns += 100 * SECONDS;
-    chat_was_away(engine.chat, 100 * SECONDS);
+    engine_was_away(100 * SECONDS);
     for (unsigned i = 0; i < 30; i++)
         client_send(bob, "%0100u", i);
     frame_hello(client, "ann");
@@ -294,7 +295,7 @@ static void test_refusal(void **state)
 static void expect_nothing_left(void)
 {
     assert_int_equal(engine.chat->binaries_pool.objects, 0);
-    assert_int_equal(engine.chat->sessions, 1);
+    assert_int_equal(engine.chat->shards->sessions, 1);
     assert_int_equal(engine.chat->timers.count, 1);
 }
 
@@ -506,7 +507,7 @@ static void test_no_memory_to_join(void **state)
     client_expect_start(client, "ERROR 99 id=0 internal session=");
     clients_expect_nothing();
     assert_int_equal(engine_logged("cause=no memory for a room"), 1);
-    assert_null(room_find(engine.chat, SLICE("lobby"))->lanes[ENCODING_FRAME]);
+    assert_null(engine_room("lobby")->lanes[ENCODING_FRAME]);
     engine_stop();
 }
 
@@ -546,7 +547,8 @@ static void test_every_budget(void **state)
     (void)state;
     for (uint64_t more = 0; more < 200000; more += 1000) {
         start();
-        engine.chat->budget.limit_bytes = engine.chat->budget.used_bytes + more;
+        engine.chat->budget->limit_bytes =
+            engine.chat->budget->used_bytes + more;
         welcomed = come_and_go(DIALECT_FRAME);
         assert_true(more > 0 || !welcomed);
         engine_wait(LINGER_NS);
@@ -567,7 +569,7 @@ int main(void)
         cmocka_unit_test(test_frame_timeout),
         cmocka_unit_test(test_away),
         cmocka_unit_test(test_paused),
-        cmocka_unit_test(test_let_in_after_away),
+        TEST_ALONE(test_let_in_after_away),
         cmocka_unit_test(test_server_full),
         cmocka_unit_test(test_too_many_of_an_address),
         cmocka_unit_test(test_shutdown),
@@ -575,11 +577,11 @@ int main(void)
         cmocka_unit_test(test_end_of_stream),
         cmocka_unit_test(test_greeting_and_end_of_stream),
         cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_each_allocation_fails),
+        TEST_ALONE(test_each_allocation_fails),
         cmocka_unit_test(test_each_allocation_fails_for_the_first),
-        cmocka_unit_test(test_no_memory_to_join),
-        cmocka_unit_test(test_no_guest_nick_is_free),
-        cmocka_unit_test(test_every_budget),
+        TEST_ALONE(test_no_memory_to_join),
+        TEST_ALONE(test_no_guest_nick_is_free),
+        TEST_ALONE(test_every_budget),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

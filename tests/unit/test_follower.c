@@ -41,8 +41,13 @@ static void append_many(int count)
         append(RECORD_MESSAGE, 100);
 }
 
+/* The owner is told, and lets go of who has nobody left. */
 static void settle(void)
 {
+    if (one.view.readers == 0)
+        lane_dismiss(&lane, &memory.store, &one.reach);
+    if (two.view.readers == 0)
+        lane_dismiss(&lane, &memory.store, &two.reach);
     lane_settle(&lane, &memory.store);
 }
 
@@ -79,7 +84,7 @@ static void open_lane(uint64_t window, uint64_t seq)
         turns_online(&turns, worker);
     lane_init(&lane, seq);
     window_bytes = window;
-    assert_true(lane_share(&lane, &memory.store, WORKERS, window));
+    assert_true(lane_share(&lane, &memory.store, window));
     follower_init(&one, 1);
     follower_init(&two, 2);
 }
@@ -115,7 +120,7 @@ static struct cursor join(struct follower *follower)
     struct cursor place;
 
     follower_await(follower);
-    place = lane_admit(&lane, follower->worker);
+    place = lane_admit(&lane, &follower->reach);
     follower_join(follower, lane.shared, place);
     return place;
 }
@@ -160,7 +165,7 @@ static void test_share_without_memory(void **state)
     (void)state;
     lane_init(&other, 0);
     alloc_fail_at(1);
-    assert_false(lane_share(&other, &memory.store, WORKERS, 1000));
+    assert_false(lane_share(&other, &memory.store, 1000));
     alloc_fail_at(0);
     assert_null(other.shared);
     lane_release(&other, &memory.store);
@@ -208,17 +213,17 @@ static void test_shared_late(void **state)
         pattern_write(out, lane_head(&other).position, 50);
         lane_commit(&other, &memory.store, 50, RECORD_MESSAGE, 1000);
         if (i == 0)
-            assert_true(lane_share(&other, &memory.store, WORKERS, 1000));
+            assert_true(lane_share(&other, &memory.store, 1000));
     }
     follower_await(&one);
-    cursor = lane_admit(&other, 1);
+    cursor = lane_admit(&other, &one.reach);
     assert_place(cursor, 100, 2);
     assert_true(follower_join(&one, other.shared, cursor));
     assert_place(follower_oldest(&one), 100, 2);
     follower_leave(&one, cursor);
     lane_leave(&other, &memory.store, own);
     assert_null(other.view.oldest);
-    lane_settle(&other, &memory.store);
+    lane_dismiss(&other, &memory.store, &one.reach);
     lane_release(&other, &memory.store);
 }
 
@@ -230,7 +235,7 @@ static void test_nothing_is_lost_before_the_answer(void **state)
     (void)state;
     follower_await(&one);
     follower_refresh(&one);
-    cursor = lane_admit(&lane, 1);
+    cursor = lane_admit(&lane, &one.reach);
     append_many(3);
     settle();
     next_turn();
@@ -250,7 +255,7 @@ static void test_nothing_is_lost_beside_another(void **state)
     (void)state;
     follower_await(&one);
     append_many(1);
-    second = lane_admit(&lane, 1);
+    second = lane_admit(&lane, &one.reach);
     append_many(2);
     next_turn();
     assert_int_equal(one.view.behind, 2);
@@ -366,7 +371,7 @@ static void test_last_one_behind_leaves(void **state)
     next_turn();
     assert_true(follower_leave(&one, first)); /* and nobody is left */
     assert_null(one.shared);
-    assert_true(lane_is_read(&lane)); /* as far as is known */
+    assert_true(lane_is_read(&lane)); /* as far as the owner knows */
     settle();
     assert_false(lane_is_read(&lane));
     assert_null(lane.view.oldest);
@@ -582,6 +587,20 @@ static void test_kept_for_longer(void **state)
     assert_int_equal(alive(), 0);
 }
 
+/* News are told once until the follower looks. */
+static void test_told_until_it_looks(void **state)
+{
+    (void)state;
+    assert_true(reach_tell(&one.reach));
+    assert_false(reach_tell(&one.reach));
+    assert_true(reach_tell(&two.reach));
+    reach_heed(&one.reach);
+    assert_true(reach_tell(&one.reach));
+    reach_heed(&two.reach);
+    reach_heed(&two.reach);
+    assert_true(reach_tell(&two.reach));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -605,6 +624,7 @@ int main(void)
         TEST(test_reservations),
         TEST(test_borrowed_for_a_turn),
         TEST(test_kept_for_longer),
+        TEST(test_told_until_it_looks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

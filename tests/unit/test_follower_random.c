@@ -162,6 +162,12 @@ static void shrink(void)
 
 static void settle(void)
 {
+    for (size_t w = 0; w < WORKERS; w++) {
+        struct follower *follower = &workers[w].follower;
+
+        if (follower->view.readers == 0)
+            lane_dismiss(&lane, &memory.store, &follower->reach);
+    }
     lane_settle(&lane, &memory.store);
 }
 
@@ -298,7 +304,7 @@ static void admit(struct worker *worker, struct reader *reader)
 {
     if (one_in(2) && !is_quiet)
         append();
-    begin(reader, lane_admit(&lane, number_of(worker)));
+    begin(reader, lane_admit(&lane, &worker->follower.reach));
     reader->state = ANSWERED;
 }
 
@@ -502,7 +508,7 @@ static void open_lane(uint64_t seed)
     memory_open(&memory, window_bytes);
     turns_init(&turns, WORKERS);
     lane_init(&lane, seed);
-    assert_true(lane_share(&lane, &memory.store, WORKERS, window_bytes));
+    assert_true(lane_share(&lane, &memory.store, window_bytes));
     memset(workers, 0, sizeof(workers));
     for (uint32_t w = 0; w < WORKERS; w++) {
         follower_init(&workers[w].follower, w);

@@ -24,7 +24,7 @@ static const uint8_t boot[UUID_BYTES] = {1, 2, 3};
 
 static struct keys *create(const void *key, size_t length)
 {
-    struct keys *keys = keys_create(key, length, boot);
+    struct keys *keys = keys_create(key, length, boot, 0);
 
     assert_non_null(keys);
     return keys;
@@ -361,6 +361,22 @@ static void test_ivs_are_counted(void **state)
     keys_destroy(keys);
 }
 
+/* Those of two that seal with the same key are never the same. */
+static void test_ivs_of_a_number(void **state)
+{
+    static const uint8_t first[IV_BYTES] = {1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 1};
+    const uint8_t salt[UUID_BYTES] = {0};
+    struct keys *keys =
+        keys_create(vector_key, sizeof(vector_key), salt, 0x01020304);
+    uint8_t iv[IV_BYTES];
+
+    (void)state;
+    assert_non_null(keys);
+    keys_next_iv(keys, iv);
+    assert_memory_equal(iv, first, IV_BYTES);
+    keys_destroy(keys);
+}
+
 /* -- memory -- */
 
 /* OpenSSL goes on without some of what it asks for: that keys are there says
@@ -378,7 +394,7 @@ static void test_create_without_memory(void **state)
         uint8_t mac[MAC_BYTES];
 
         alloc_fail_at(++n);
-        keys = keys_create(vector_key, sizeof(vector_key), boot);
+        keys = keys_create(vector_key, sizeof(vector_key), boot, 0);
         reached = alloc_count() - before >= n;
         alloc_fail_at(0);
         assert_true(keys || reached);
@@ -451,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_rfc4231),
         cmocka_unit_test(test_rfc5869),
         cmocka_unit_test(test_derived_keys),
+        cmocka_unit_test(test_ivs_of_a_number),
         cmocka_unit_test(test_derived_keys_of_the_vectors),
         cmocka_unit_test(test_known_seal),
         cmocka_unit_test(test_round_trips),

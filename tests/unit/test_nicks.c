@@ -2,7 +2,7 @@
  * The table of nicks against a list that is searched from end to end, while it
  * grows and where it cannot.
  */
-#include "common/chat/internal.h"
+#include "common/chat/shared.h"
 #include "common/wire/name.h"
 
 #include <setjmp.h>
@@ -25,14 +25,19 @@
 
 /* A chat of which nothing is used but its nicks, its budget and its key; and
  * sessions with a nick each and no more. */
+static struct shards shards;
 static struct chat chat;
 static struct session sessions[SESSIONS];
 
 static int begin(void **state)
 {
     (void)state;
-    chat = (struct chat){.hash_key = {1, 2, 3}};
-    budget_init(&chat.budget, 64 * MIB);
+    chat = (struct chat){
+        .shards = &shards,
+        .budget = &shards.budget,
+        .hash_key = {1, 2, 3},
+    };
+    budget_init(&shards.budget, 64 * MIB);
     for (size_t i = 0; i < SESSIONS; i++) {
         struct session *session = &sessions[i];
         char nick[NICK_BYTES_MAX];
@@ -41,7 +46,7 @@ static int begin(void **state)
         *session = (struct session){.chat = &chat};
         session_set_nick(session, (struct slice){nick, (size_t)length});
     }
-    return nicks_init(&chat.nicks, &chat.budget) ? 0 : -1;
+    return nicks_init(&shards.nicks, &shards.budget) ? 0 : -1;
 }
 
 static int end(void **state)
@@ -51,8 +56,8 @@ static int end(void **state)
         if (sessions[i].named)
             nick_remove(&sessions[i]);
     }
-    nicks_release(&chat.nicks, &chat.budget);
-    assert_int_equal(chat.budget.used_bytes, 0);
+    nicks_release(&shards.nicks, &shards.budget);
+    assert_int_equal(shards.budget.used_bytes, 0);
     return 0;
 }
 
@@ -74,7 +79,7 @@ static void check_found(void)
                          session->named ? session : NULL);
         named += session->named;
     }
-    assert_int_equal(chat.nicks.count, named);
+    assert_int_equal(shards.nicks.count, named);
 }
 
 static size_t chain_length(const struct session *session)
@@ -91,14 +96,14 @@ static void check_chains(size_t longest)
 {
     size_t count = 0;
 
-    for (uint32_t i = 0; i < chat.nicks.used; i++) {
-        size_t length = chain_length(chat.nicks.buckets[i]);
+    for (uint32_t i = 0; i < shards.nicks.used; i++) {
+        size_t length = chain_length(shards.nicks.buckets[i]);
 
         assert_in_range(length, 0, longest);
         count += length;
     }
-    assert_int_equal(chat.nicks.count, count);
-    assert_in_range(chat.nicks.used, 1, chat.nicks.capacity);
+    assert_int_equal(shards.nicks.count, count);
+    assert_in_range(shards.nicks.used, 1, shards.nicks.capacity);
 }
 
 /* ---- Tests -------------------------------------------------------------- */
@@ -141,15 +146,15 @@ static void test_growth(void **state)
 {
     (void)state;
     for (size_t i = 0; i < SESSIONS; i++) {
-        uint32_t before = chat.nicks.used;
+        uint32_t before = shards.nicks.used;
 
         add(i, i + 1);
-        assert_true(chat.nicks.used - before <= 1);
-        assert_true(chat.nicks.count <= 2 * chat.nicks.used);
+        assert_true(shards.nicks.used - before <= 1);
+        assert_true(shards.nicks.count <= 2 * shards.nicks.used);
         if (i < 200)
             check_found();
     }
-    assert_int_equal(chat.nicks.used, SESSIONS / 2);
+    assert_int_equal(shards.nicks.used, SESSIONS / 2);
     check_found();
     /* Half of the buckets are about to be split: twice the average, and the
      * tail of a Poisson distribution. */
@@ -185,22 +190,22 @@ static void test_other_nick(void **state)
 /* Without memory the chains get longer; with it they get short again. */
 static void test_no_memory_to_grow(void **state)
 {
-    uint64_t limit = chat.budget.limit_bytes;
+    uint64_t limit = shards.budget.limit_bytes;
     uint32_t full;
 
     (void)state;
-    chat.budget.limit_bytes = chat.budget.used_bytes;
+    shards.budget.limit_bytes = shards.budget.used_bytes;
     add(0, MANY);
-    full = chat.nicks.capacity;
-    assert_int_equal(chat.nicks.used, full);
+    full = shards.nicks.capacity;
+    assert_int_equal(shards.nicks.used, full);
     assert_true(full < MANY / 3);
     check_found();
-    chat.budget.limit_bytes = limit;
+    shards.budget.limit_bytes = limit;
     add(MANY, MANY + 1);
-    assert_int_equal(chat.nicks.used, full + 1);
+    assert_int_equal(shards.nicks.used, full + 1);
     check_found();
     add(MANY + 1, SESSIONS);
-    assert_int_equal(chat.nicks.used, SESSIONS / 2);
+    assert_int_equal(shards.nicks.used, SESSIONS / 2);
     check_found();
     check_chains(20);
 }
@@ -214,10 +219,10 @@ static void test_each_growth_fails(void **state)
         add(i, i + 1);
         alloc_fail_at(0);
     }
-    assert_int_equal(chat.nicks.used, chat.nicks.capacity);
+    assert_int_equal(shards.nicks.used, shards.nicks.capacity);
     check_found();
     add(MANY, SESSIONS);
-    assert_int_equal(chat.nicks.used, SESSIONS / 2);
+    assert_int_equal(shards.nicks.used, SESSIONS / 2);
     check_found();
 }
 
@@ -227,9 +232,9 @@ static void test_no_memory_to_begin(void **state)
 
     (void)state;
     alloc_fail_at(1);
-    assert_false(nicks_init(&nicks, &chat.budget));
-    chat.budget.limit_bytes = chat.budget.used_bytes + 1;
-    assert_false(nicks_init(&nicks, &chat.budget));
+    assert_false(nicks_init(&nicks, &shards.budget));
+    shards.budget.limit_bytes = shards.budget.used_bytes + 1;
+    assert_false(nicks_init(&nicks, &shards.budget));
 }
 
 static void test_any_order(void **state)

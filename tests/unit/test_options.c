@@ -14,6 +14,7 @@
 #include "common/base/number.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 
 static const struct program stage1 = {.name = "stage1-blocking", .stage = 1};
 static const struct program stage2 = {.name = "stage2-framing", .stage = 2};
+static const struct program stage4 = {.name = "stage4-uring", .stage = 4};
 static const struct program stage5 = {.name = "ringchatd", .stage = 5};
 
 static const char key_text[] = "a line feed and a NUL are part of a key\n";
@@ -673,6 +675,71 @@ static void test_stage1_has_none_of_it(void **state)
     assert_false(options.require_encryption);
 }
 
+/* What only stage 5 has; in the others it is 0. */
+static void test_options_of_stage5(void **state)
+{
+    static const struct {
+        const char *name, *value;
+    } cases[] = {{"--workers", "2"}, {"--pin", NULL}, {"--io", "epoll"}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        char line[256];
+
+        snprintf(line, sizeof(line), "%s: unknown option; see --help",
+                 cases[i].name);
+        assert_fault_of(&stage4,
+                        parse_one(&stage4, cases[i].name, cases[i].value), 64,
+                        line);
+        assert_runs(parse_one(&stage5, cases[i].name, cases[i].value));
+    }
+    assert_runs(parse_one(&stage4, "--max-line", "1"));
+    assert_int_equal(options.workers, 0);
+    assert_false(options.pin);
+    assert_int_equal(options.io, IO_AUTO);
+}
+
+static void test_values_of_stage5(void **state)
+{
+    (void)state;
+    assert_runs(parse_one(&stage5, "--workers", "64"));
+    assert_int_equal(options.workers, 64);
+    assert_false(options.pin);
+    assert_int_equal(options.io, IO_AUTO);
+    assert_runs(parse_one(&stage5, "--pin", NULL));
+    assert_true(options.pin);
+    assert_runs(parse_one(&stage5, "--io", "uring"));
+    assert_int_equal(options.io, IO_URING);
+    assert_runs(parse_one(&stage5, "--io", "epoll"));
+    assert_int_equal(options.io, IO_EPOLL);
+    assert_fault_of(&stage5, parse_one(&stage5, "--workers", "0"), 64,
+                    "--workers 0: out of range (1 to 64)");
+    assert_fault_of(&stage5, parse_one(&stage5, "--workers", "65"), 64,
+                    "--workers 65: out of range (1 to 64)");
+    assert_fault_of(&stage5, parse_one(&stage5, "--io", "select"), 64,
+                    "--io select: not one of auto, uring, epoll");
+}
+
+/* As many workers as there are processors, and each has descriptors that are
+ * no connections. */
+static void test_workers_by_default(void **state)
+{
+    cpu_set_t allowed;
+    uint64_t one, two;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+    assert_runs(parse_one(&stage5, "--max-line", "1"));
+    assert_int_equal(options.workers, CPU_COUNT(&allowed));
+    assert_runs(parse_one(&stage5, "--workers", "1"));
+    one = options.max_connections;
+    assert_runs(parse_one(&stage5, "--workers", "2"));
+    two = options.max_connections;
+    assert_int_equal(one - two, 4);
+    assert_runs(parse_one(&stage4, "--max-line", "1"));
+    assert_int_equal(options.max_connections - one, 4);
+}
+
 static void test_help(void **state)
 {
     (void)state;
@@ -958,6 +1025,9 @@ int main(void)
         WITH_KEY(test_stages),
         WITH_KEY(test_options_from_stage2_on),
         cmocka_unit_test(test_stage1_has_none_of_it),
+        cmocka_unit_test(test_options_of_stage5),
+        cmocka_unit_test(test_values_of_stage5),
+        cmocka_unit_test(test_workers_by_default),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_version),
         cmocka_unit_test(test_check),

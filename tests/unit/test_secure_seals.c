@@ -173,7 +173,7 @@ static void test_other_headers_than_the_sealed_ones(void **state)
 static void test_seal_of_another_sender(void **state)
 {
     struct keys *server =
-        keys_create(vector_key, sizeof(vector_key), vector_boot);
+        keys_create(vector_key, sizeof(vector_key), vector_boot, 0);
 
     (void)state;
     assert_non_null(server);
