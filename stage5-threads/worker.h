@@ -14,7 +14,8 @@
  * connections, a chat and an engine of its own, and calls no other's. Workers
  * meet in four places: the chats among themselves (shards.h); connections,
  * which worker 0 accepts and deals out through pipes; the counts that it deals
- * by; and the end. So there is no lock, but for the start and the end.
+ * by; and the end. So there is no lock here, but for the start and the end; the
+ * chats have one, which nobody takes on the way of a message.
  *
  * Worker 0 is the thread that main runs in. It serves as the others do, and
  * beside that hears the signals and accepts.

@@ -20,7 +20,8 @@
 
 struct budget {
     uint64_t limit_bytes;
-    /* Any worker adds and subtracts; nothing is ordered by it: relaxed. */
+    /* Any worker adds and subtracts, and looks whether it is much; nothing is
+     * ordered by it: relaxed would do wherever it is read. */
     _Atomic uint64_t used_bytes;
 };
 

@@ -101,7 +101,8 @@ void segment_store_release(struct segment_store *);
 struct segment *segment_create(struct segment_store *, enum segment_grade,
                                uint32_t length);
 
-/* Its bytes in use, as the owner, who wrote them, knows. */
+/* Its bytes in use, for the owner, who wrote them, and for others who came here
+ * by a head that was published after them: relaxed. */
 static inline uint32_t segment_used(const struct segment *segment)
 {
     return atomic_load_explicit(&segment->used, memory_order_relaxed);

@@ -12,11 +12,10 @@
  *     COUNT    waits                   <->  COUNTED
  *     LEAVE    takes nothing more      -->  tells the room
  *              takes all up to the end <--  LEFT    where that is
- *              looks, and passes it on <--  NEWS    of a lane: once until
- * looked SETTLE   all here have all       -->  drops the tail, dismisses a
- * follower
+ *              looks, and sends it on  <--  NEWS    once until it has looked
+ *     SETTLE   all here have all       -->  drops the tail; or, if nobody is
+ *                                           left there, dismisses the follower
  *                                      <--  SETTLED
- *
  *     FENCE    waits                   -->  has done what was asked before
  *                                      <--  FENCED
  *

@@ -14,6 +14,7 @@
  *   shards.c    what the chats of several workers share
  *   letters.c   what they have to say to one another, and when it is taken
  *   handover.c  what is done with that
+ *   following.c the lanes of others' rooms that members here read
  *   listing.c   what is asked of all of them
  *   stop.c      how they end
  *   timers.c, metrics.c, histogram.c   as they say

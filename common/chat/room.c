@@ -5,7 +5,7 @@
  *
  *   R1  a room is registered under its name while it has a member that is not
  *       leaving, or (of another worker) that is expected; its memory lives
- * until its last reader has been sent its end, and no other worker follows it.
+ *       until its last reader has been sent its end, and nobody follows it.
  *   R2  a lane exists while it has a reader, or another worker follows it.
  *   R3  every reader that has news, takes bytes and is not on the ready list
  *       itself is among the `unvisited` ones from `sweep` on; and while there

@@ -28,9 +28,8 @@ static bool is_alone(const struct chat *chat)
 
 /* ---- Making and unmaking ------------------------------------------------ */
 
-static void mail_close(struct shards *shards, struct mail *mail)
+static void mail_close(struct mail *mail)
 {
-    (void)shards;
     if (mail->requests.ring)
         queue_release(&mail->requests);
     if (mail->answers.ring)
@@ -54,7 +53,7 @@ static void mails_close(struct shards *shards)
     if (!shards->mail)
         return;
     for (size_t i = 0; i < mail_count(shards); i++)
-        mail_close(shards, &shards->mail[i]);
+        mail_close(&shards->mail[i]);
     budget_free(&shards->fixed, shards->mail,
                 mail_count(shards) * sizeof(struct mail));
 }

@@ -8,7 +8,7 @@
  *     STOP_FREEZING
  *      |  all that was parsed is the others' to see
  *     STOP_HEARING
- *      |  all have come so far, and what they had for us is taken
+ *      |  all have come so far, and what they had asked of us is done
  *     STOP_HEARD
  *      |  all have come so far
  *     STOP_ENDING    every session is told, and ends

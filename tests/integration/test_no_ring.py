@@ -1,5 +1,5 @@
-"""Where io_uring is forbidden: stage 4 says so and does not start, and the
-others do not need it."""
+"""Where io_uring is forbidden: stage 4 says so and does not start, stage 5 takes
+epoll, and the others do not need it."""
 
 import socket
 import subprocess
