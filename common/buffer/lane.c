@@ -301,7 +301,7 @@ void reach_init(struct reach *reach, uint32_t worker)
     atomic_init(&reach->position, REACH_NONE);
     atomic_init(&reach->told, false);
     reach->next = NULL;
-    reach->admitted = false;
+    reach->lane = NULL;
 }
 
 /* The exchanges of one object have one order, and each releases and acquires.
@@ -321,8 +321,9 @@ struct cursor lane_admit(struct lane *lane, struct reach *reach)
 {
     struct shared_lane *shared = lane->shared;
 
-    if (!reach->admitted) {
-        reach->admitted = true;
+    assert(!reach->lane || reach->lane == lane);
+    if (!reach->lane) {
+        reach->lane = lane;
         reach->next = shared->followers;
         shared->followers = reach;
     }
@@ -340,7 +341,7 @@ void lane_dismiss(struct lane *lane, struct segment_store *store,
 {
     struct reach **place;
 
-    if (!reach->admitted)
+    if (!reach->lane)
         return;
     /* Acquire: after it the follower does not look at `shared` any more, and
      * that may be freed. Partner: publish_reached in follower.c. */
@@ -350,7 +351,7 @@ void lane_dismiss(struct lane *lane, struct segment_store *store,
     while (*place != reach)
         place = &(*place)->next;
     *place = reach->next;
-    reach->admitted = false;
+    reach->lane = NULL;
     lane_settle(lane, store);
 }
 

@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct lane;
+
 /* How far a follower's readers are. It lives with the follower, and is known to
  * the owner from lane_admit to lane_dismiss. */
 struct reach {
@@ -37,7 +39,7 @@ struct reach {
     uint32_t worker; /* whose it is */
     /* The owner's. */
     struct reach *next;
-    bool admitted;
+    const struct lane *lane; /* that it is admitted to; NULL */
 };
 
 #define REACH_NONE UINT64_MAX

@@ -159,6 +159,7 @@ void chat_tick(struct chat *chat, uint64_t mono_ns, uint64_t wall_us)
         chat->started_ns = mono_ns;
     chat->now_ns = mono_ns;
     chat->wall_us = wall_us;
+    shards_tick(chat);
     begin_if_over(chat);
     answers_take(chat);
     relieve_memory(chat);

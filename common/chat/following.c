@@ -123,6 +123,15 @@ void following_refresh(struct chat *chat, struct following *following)
     follower_refresh(&following->follower);
 }
 
+void following_reach(struct chat *chat, struct following *following,
+                     uint64_t position)
+{
+    if (following->follower.view.head.position >= position)
+        return;
+    following->turn = chat->turn;
+    follower_refresh(&following->follower);
+}
+
 /* All who read here are looked at, in the room's turn (R3 in room.c). */
 void following_news(struct chat *chat, struct reach *reach)
 {

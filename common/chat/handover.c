@@ -61,10 +61,8 @@ static void settle_write(struct following *following, struct letter *letter)
     letter->settle.release = following->release;
 }
 
-void waiter_write(struct chat *chat, struct waiter *waiter,
-                  struct letter *letter)
+void waiter_write(struct waiter *waiter, struct letter *letter)
 {
-    (void)chat;
     switch (waiter->kind) {
     case LETTER_JOIN:
         join_write(CONTAINER(struct membership, waiter, waiter), letter);
@@ -85,14 +83,29 @@ void waiter_write(struct chat *chat, struct waiter *waiter,
 
 /* ---- At the owner ------------------------------------------------------- */
 
+/* Whether the follower still has the lane of a room that has ended: for want of
+ * memory somebody was refused who would have been in it. Who asks for the room
+ * that is there now is refused too. */
+static bool is_behind(struct chat *chat, const struct letter *letter)
+{
+    const struct reach *reach = &letter->join.following->follower.reach;
+    const struct room *room =
+        room_find(chat, letter_name_slice(&letter->join.room));
+
+    return reach->lane &&
+           (!room || room->lanes[letter->join.encoding] != reach->lane);
+}
+
 static void take_join(struct chat *chat, uint32_t from,
                       const struct letter *letter)
 {
     enum encoding encoding = letter->join.encoding;
     struct room *room;
     struct lane *lane =
-        room_admit(chat, letter_name_slice(&letter->join.room), encoding,
-                   letter_nick_slice(&letter->join.nick), &room);
+        is_behind(chat, letter)
+            ? NULL
+            : room_admit(chat, letter_name_slice(&letter->join.room), encoding,
+                         letter_nick_slice(&letter->join.nick), &room);
     struct letter *answer = answer_begin(chat, from, LETTER_JOINED);
 
     answer->joined.membership = letter->join.membership;
@@ -285,13 +298,12 @@ static void fault(struct session *session, const char *cause)
 }
 
 /* What was asked for somebody who has gone meanwhile is given back. */
-static void take_joined(struct chat *chat, const struct letter *letter)
+static void take_joined(const struct letter *letter)
 {
     struct membership *membership = letter->joined.membership;
     struct session *session = membership->session;
     bool is_wanted = session_answered(session);
 
-    (void)chat;
     if (!letter->joined.room) {
         membership_refused(membership);
         if (is_wanted)
@@ -374,6 +386,8 @@ static void take_posted(struct chat *chat, const struct letter *letter)
                                      : session_at(chat, letter->posted.session,
                                                   letter->posted.session_id);
 
+    bool is_relieved;
+
     if (!session)
         return;
     if (letter->posted.seq > 0) {
@@ -384,9 +398,10 @@ static void take_posted(struct chat *chat, const struct letter *letter)
     }
     if (id == 0)
         return;
-    if (session->awaited == AWAITED_MAX + 1)
-        intake_relieve(session);
+    is_relieved = session->awaited == AWAITED_MAX + 1;
     session_paid(session);
+    if (is_relieved) /* it is owed more, and so still there */
+        intake_relieve(session);
 }
 
 static void take_topic_is(const struct letter *letter)
@@ -428,7 +443,7 @@ void answer_take(struct chat *chat, const struct letter *letter)
 {
     switch (letter->kind) {
     case LETTER_JOINED:
-        take_joined(chat, letter);
+        take_joined(letter);
         return;
     case LETTER_LEFT:
         take_left(letter);

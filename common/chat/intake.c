@@ -3,7 +3,8 @@
  *
  * A session is paused, and not read from, while one of these holds (of who has
  * not been welcomed the last does not: it is let in, or told why not, in time;
- * nor of the end of a stream, with a last line that has none):
+ * nor of the end of a stream, with a last line that has none, unless another
+ * worker has no room for that):
  *   - it is over its rate (delay, never loss);
  *   - it does not read the replies it asks for;
  *   - another worker has to answer its last request, or has not the room to be
@@ -255,9 +256,12 @@ static bool is_in_order(const struct session *session,
 
 /* ---- Parsing ------------------------------------------------------------ */
 
+/* Or if others have waited for so long to hear that what they said has been
+ * passed on: it is, as soon as nothing new comes in between. */
 bool turn_is_full(const struct chat *chat)
 {
-    return chat->appended_bytes > chat->config.room_window_bytes / 2;
+    return chat->owing_turns > OWING_TURNS_MAX ||
+           chat->appended_bytes > chat->config.room_window_bytes / 2;
 }
 
 /* Whether a request that has been decoded comes first. */
@@ -453,16 +457,6 @@ static void parse_last(struct session *session)
         take_or_hold(session, outcome, &request, error);
 }
 
-void intake_end(struct session *session)
-{
-    if (holds(session))
-        take_held(session);
-    else
-        parse_last(session);
-    if (session_listens(session) && !session->parked)
-        session_end(session, ENDING_EOF);
-}
-
 /* ---- Pausing ------------------------------------------------------------ */
 
 /* Parses what waits in the inbox, which goes when it is empty. */
@@ -515,6 +509,29 @@ static void pause_reading(struct session *session)
     session->clock_ns = session_clock(session);
     session->paused = true;
     wait_on(session);
+}
+
+/* Its end waits, as if there were something in the inbox. */
+static void keep_end(struct session *session)
+{
+    if (session->inbox || inbox_fill(session, NULL, 0))
+        pause_reading(session);
+    else
+        session_fault(session, "no memory for the end");
+}
+
+void intake_end(struct session *session)
+{
+    if (session->chat->crowded || session->chat->stopping) {
+        keep_end(session);
+        return;
+    }
+    if (holds(session))
+        take_held(session);
+    else
+        parse_last(session);
+    if (session_listens(session) && !session->parked)
+        session_end(session, ENDING_EOF);
 }
 
 static void unpause(struct session *session)

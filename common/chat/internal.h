@@ -314,6 +314,7 @@ struct chat {
                          take bytes and are due some, as far as we know */
     uint64_t appended_bytes; /* to rooms, since all had been served */
     bool others_first;       /* this turn is other workers' before ours */
+    uint32_t owing_turns;    /* since somebody waits for us to be served */
     struct inbox *waiting;   /* until all are: who has waited longest first */
     /* Other workers. */
     uint64_t turn;    /* counts them */
@@ -467,6 +468,10 @@ void session_resume_next(struct session *);
 
 /* A turn begins: those that waited for the last one to end go on. */
 void intake_turn(struct chat *);
+
+/* Turns in which a worker may keep others waiting, before it hears nothing new
+ * until all whom it serves have been sent what they are due. */
+#define OWING_TURNS_MAX 8
 
 /* Whether more may only be said when others have been sent what there is. */
 bool turn_is_full(const struct chat *);
@@ -622,8 +627,8 @@ bool nick_take(struct session *, struct slice nick);
 /* It has none any more, if it had one. */
 void nick_drop(struct session *);
 
-/* The worker of whoever has the nick and has been welcomed; UINT32_MAX: nobody.
- * And the session, if it is of this worker; NULL. */
+/* The worker of whoever has the nick; UINT32_MAX: nobody. And the session, if
+ * it is of this worker and has been welcomed; NULL. */
 uint32_t nick_worker(const struct chat *, struct slice nick);
 struct session *nick_session(const struct chat *, struct slice nick);
 
@@ -633,6 +638,10 @@ void news_mark(struct chat *, uint32_t worker);
 /* Whether all who take bytes have been sent what they are due, of whichever
  * worker. */
 bool turn_is_over(const struct chat *);
+
+/* A turn begins, in which the sends of the last one may be over: tells others
+ * that we have passed on what they told us, or counts that we have not. */
+void shards_tick(struct chat *);
 
 /* When to look for what nobody wakes us for. */
 uint64_t shards_deadline(struct chat *);
@@ -686,8 +695,9 @@ void following_skip(struct chat *, struct following *, struct cursor *,
 void following_take(struct chat *, struct following *, struct cursor *,
                     uint64_t end, struct span *);
 
-/* Brings it up to date, once a turn. */
+/* Brings it up to date, once a turn; so far at least. */
 void following_refresh(struct chat *, struct following *);
+void following_reach(struct chat *, struct following *, uint64_t position);
 
 /* The owner has settled the lane, and forgotten us if we asked for that. */
 void following_settled(struct chat *, struct following *, bool released);
@@ -701,7 +711,7 @@ void request_take(struct chat *, uint32_t from, const struct letter *);
 void answer_take(struct chat *, const struct letter *);
 
 /* Fills in what a waiter has waited to say. */
-void waiter_write(struct chat *, struct waiter *, struct letter *);
+void waiter_write(struct waiter *, struct letter *);
 
 /* Tells other workers which of our rooms have news. */
 void news_publish(struct chat *);

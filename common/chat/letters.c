@@ -75,7 +75,10 @@ static struct letter *letter_begin_text(struct chat *chat, struct queue *queue,
 
     if (!is_inside && !outside)
         return NULL;
-    letter = letter_begin(queue, kind, is_inside ? length : 0);
+    /* What stands outside counts as much as may stand inside: only a few do. */
+    letter = letter_begin(
+        queue, kind,
+        is_inside ? length : queue_record_max(queue) - sizeof(*letter));
     assert(letter);
     letter->outside = outside;
     copy_text(letter, outside ? outside : (char *)(letter + 1), text, type);
@@ -136,7 +139,7 @@ static void waiters_send(struct chat *chat, uint32_t to)
         struct waiter *waiter = mail->waiting;
 
         mail->waiting = waiter->next;
-        waiter_write(chat, waiter, request_begin(chat, to, waiter->kind));
+        waiter_write(waiter, request_begin(chat, to, waiter->kind));
         request_send(chat, to);
     }
     look_at_room(chat, to);

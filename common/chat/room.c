@@ -655,8 +655,8 @@ bool membership_left(struct membership *membership, struct cursor end)
     }
     membership->end = end;
     /* The end may be behind what we have seen of the room. */
-    following_refresh(membership->session->chat,
-                      membership_following(membership));
+    following_reach(membership->session->chat, membership_following(membership),
+                    end.position);
     if (!membership_due(membership))
         membership_finish(membership);
     return true;

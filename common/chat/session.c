@@ -529,6 +529,7 @@ void session_close(struct session *session, enum reason reason)
 
     if (session_listens(session))
         session_end(session, ENDING_NONE);
+    span_keep(&session->span); /* it is freed in a later turn, maybe */
     session->state = SESSION_ENDED;
     depart(session); /* one that was abandoned while OPEN is in its rooms */
     while (session->memberships)

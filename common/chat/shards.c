@@ -270,6 +270,32 @@ static void tell_served(struct chat *chat)
         if (atomic_load_explicit(&mail->served, memory_order_relaxed) != read)
             atomic_store_explicit(&mail->served, read, memory_order_release);
     }
+    chat->owing_turns = 0;
+}
+
+/* Whether somebody may wait for tell_served. */
+static bool owes_served(const struct chat *chat)
+{
+    for (uint32_t from = 0; from < chat->shards->count; from++) {
+        const struct mail *mail;
+
+        if (from == chat->worker)
+            continue;
+        mail = mail_between(chat->shards, from, chat->worker);
+        /* Relaxed: our own. */
+        if (atomic_load_explicit(&mail->served, memory_order_relaxed) !=
+            mail->answers.read)
+            return true;
+    }
+    return false;
+}
+
+void shards_tick(struct chat *chat)
+{
+    if (all_are_served(chat))
+        tell_served(chat);
+    else if (owes_served(chat))
+        chat->owing_turns++;
 }
 
 /* Whether the others have passed on all the news that we have told them. */
@@ -349,6 +375,14 @@ bool memory_is_awaited(const struct chat *chat)
     return memory_is_short(chat) && memory_on_its_way(chat) > 0;
 }
 
+static void wake_all(struct chat *chat)
+{
+    for (uint32_t to = 0; to < chat->shards->count; to++) {
+        if (to != chat->worker && wake_needed(&chat->shards->sleepers[to]))
+            chat->config.wake(chat->config.engine, chat->worker, to);
+    }
+}
+
 void chat_publish(struct chat *chat)
 {
     news_publish(chat);
@@ -358,6 +392,8 @@ void chat_publish(struct chat *chat)
         tell_served(chat);
     reclaim(chat);
     tell_retired(chat);
+    if (memory_is_awaited(chat))
+        wake_all(chat); /* who keeps it may sleep, and not know */
 }
 
 uint64_t shards_deadline(struct chat *chat)
@@ -412,14 +448,6 @@ static bool is_done(const struct chat *chat)
     }
     return chat->sessions_pool.objects == 0 && chat->followings == 0 &&
            chat->listings == 0;
-}
-
-static void wake_all(struct chat *chat)
-{
-    for (uint32_t to = 0; to < chat->shards->count; to++) {
-        if (to != chat->worker && wake_needed(&chat->shards->sleepers[to]))
-            chat->config.wake(chat->config.engine, chat->worker, to);
-    }
 }
 
 bool chats_are_done(struct chat *chat)

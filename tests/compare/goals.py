@@ -119,6 +119,15 @@ GOALS = (
         0.85, against("fanout-1-100", "stage4", server="stage3"),
     ),
     Goal(
+        "fanout-1-100 stage5",
+        "1 to 100: stage 5 with a worker at least 0.95 of stage 4",
+        0.95, against("fanout-1-100", "stage4", server="stage5"),
+    ),
+    Goal(
+        "echo stage5", "echo: stage 5 with a worker at least 0.95 of stage 4",
+        0.95, against("echo", "stage4", server="stage5"),
+    ),
+    Goal(
         "fanout-10-1000 peers",
         f"10 to 1,000: stage 4 delivers at least 2.5 {BEST}, {PER}",
         2.5, against_peers("fanout-10-1000"),

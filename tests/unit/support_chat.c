@@ -230,7 +230,7 @@ static bool client_receive(struct client *client)
     size_t length =
         smaller(client->in.length - client->in_from, client->receive_max);
 
-    if (!client->session || !client->reading)
+    if (!client->session || !client->reading || client->eof_told)
         return false;
     assert_false(session_paused(client->session));
     if (client->exact)
@@ -244,7 +244,7 @@ static bool client_receive(struct client *client)
         assert_int_equal(session_paused(client->session), !client->reading);
         return true;
     }
-    if (!client->half_closed || client->eof_told)
+    if (!client->half_closed)
         return false;
     client->eof_told = true;
     session_eof(client->session);
@@ -500,19 +500,26 @@ static void wake_nobody(void *nobody, uint32_t from, uint32_t to)
     (void)to;
 }
 
-static bool is_alone;
+static unsigned workers_forced; /* 0: as many as are wanted */
 
 int engine_alone(void **state)
 {
     (void)state;
-    is_alone = true;
+    workers_forced = 1;
+    return 0;
+}
+
+int engine_of_two(void **state)
+{
+    (void)state;
+    workers_forced = 2;
     return 0;
 }
 
 int engine_together(void **state)
 {
     (void)state;
-    is_alone = false;
+    workers_forced = 0;
     return 0;
 }
 
@@ -520,7 +527,9 @@ static unsigned workers_wanted(void)
 {
     const char *wanted = getenv("RINGCHAT_WORKERS");
 
-    return wanted && !is_alone ? (unsigned)strtoul(wanted, NULL, 10) : 1;
+    if (workers_forced > 0)
+        return workers_forced;
+    return wanted ? (unsigned)strtoul(wanted, NULL, 10) : 1;
 }
 
 static void client_release(struct client *client)
