@@ -115,21 +115,23 @@ void following_take(struct chat *chat, struct following *following,
         settle(chat, following);
 }
 
-void following_refresh(struct chat *chat, struct following *following)
+static void look(struct chat *chat, struct following *following)
 {
-    if (following->turn == chat->turn)
-        return;
     following->turn = chat->turn;
     follower_refresh(&following->follower);
+}
+
+void following_refresh(struct chat *chat, struct following *following)
+{
+    if (following->turn != chat->turn)
+        look(chat, following);
 }
 
 void following_reach(struct chat *chat, struct following *following,
                      uint64_t position)
 {
-    if (following->follower.view.head.position >= position)
-        return;
-    following->turn = chat->turn;
-    follower_refresh(&following->follower);
+    if (following->follower.view.head.position < position)
+        look(chat, following);
 }
 
 /* All who read here are looked at, in the room's turn (R3 in room.c). */
@@ -140,8 +142,7 @@ void following_news(struct chat *chat, struct reach *reach)
     struct room *room = following->room;
 
     reach_heed(reach);
-    following->turn = chat->turn;
-    follower_refresh(&following->follower);
+    look(chat, following);
     room->unvisited = room->readers;
     if (room->readers > 0)
         rooms_ready_add(chat, room);

@@ -43,7 +43,7 @@ struct listing {
 
 struct listing *listing_of(struct waiter *waiter)
 {
-    return (struct listing *)waiter; /* its first member */
+    return CONTAINER(struct listing, waiter, waiter);
 }
 
 /* ---- Writing ------------------------------------------------------------ */

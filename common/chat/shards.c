@@ -211,32 +211,21 @@ void nick_drop(struct session *session)
     pthread_mutex_unlock(&shards->lock);
 }
 
-/* Whoever has the nick; to be looked at with the lock held, if it is not of
- * this worker. */
-static const struct session *holder_of(const struct chat *chat,
-                                       struct slice nick, uint32_t *worker)
-{
-    struct shards *shards = chat->shards;
-    const struct session *holder;
-
-    pthread_mutex_lock(&shards->lock);
-    holder = nick_find(chat, nick);
-    *worker = holder ? holder->chat->worker : UINT32_MAX;
-    pthread_mutex_unlock(&shards->lock);
-    return holder;
-}
-
 uint32_t nick_worker(const struct chat *chat, struct slice nick)
 {
+    const struct session *holder;
     uint32_t worker;
 
-    holder_of(chat, nick, &worker);
+    pthread_mutex_lock(&chat->shards->lock);
+    holder = nick_find(chat, nick);
+    worker = holder ? holder->chat->worker : UINT32_MAX;
+    pthread_mutex_unlock(&chat->shards->lock);
     return worker;
 }
 
 struct session *nick_session(const struct chat *chat, struct slice nick)
 {
-    struct session *session = NULL;
+    struct session *session;
 
     pthread_mutex_lock(&chat->shards->lock);
     session = nick_find(chat, nick);
