@@ -493,15 +493,12 @@ static int wait_until(struct epoll *epoll, uint64_t until_ns,
 static int turn_wait(struct epoll *epoll, struct epoll_event events[EVENTS_MAX])
 {
     struct worker *worker = epoll->worker;
+    bool sleeps = epoll->due_first == NO_SLOT && chat_sleep(worker->chat);
     uint64_t until_ns = worker_deadline(worker);
-    bool waits;
-    int count;
+    int count = wait_until(epoll, sleeps ? until_ns : 0, events);
 
-    if (epoll->due_first != NO_SLOT)
-        return wait_until(epoll, 0, events);
-    waits = chat_sleep(worker->chat);
-    count = wait_until(epoll, waits ? until_ns : 0, events);
-    chat_awake(worker->chat);
+    if (sleeps)
+        chat_awake(worker->chat);
     return count;
 }
 

@@ -248,8 +248,8 @@ static int run(struct server *server, const char *why)
 
     if (error != 0)
         return start_failed(error);
-    log_io(server, why);
     log_event(LOG_INFO, "ready", NULL, 0);
+    log_io(server, why);
     server->engine->serve(&server->workers[0]);
     gate_meet(&server->gate, 0);
     join_others(server, (uint32_t)server->options.workers);

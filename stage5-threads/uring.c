@@ -293,19 +293,14 @@ static unsigned wait_until(struct uring *uring, uint64_t until_ns)
 static unsigned turn_wait(struct uring *uring)
 {
     struct worker *worker = uring->worker;
+    bool sleeps = uring->sending == 0 && chat_sleep(worker->chat);
     uint64_t until_ns = worker_deadline(worker);
     unsigned count;
-    bool waits;
 
-    if (uring->sending > 0) {
-        wakes_due(uring);
-        return wait_until(uring, 0);
-    }
-    waits = chat_sleep(worker->chat);
     wakes_due(uring);
-    waits = waits && uring->owed == 0;
-    count = wait_until(uring, waits ? until_ns : 0);
-    chat_awake(worker->chat);
+    count = wait_until(uring, sleeps && uring->owed == 0 ? until_ns : 0);
+    if (sleeps)
+        chat_awake(worker->chat);
     return count;
 }
 

@@ -109,7 +109,8 @@ void *worker_main(void *user);
 bool worker_is_serving(const struct worker *);
 
 /* When something has to be done, whether or not anything happens: to be asked
- * before each wait, for the turn after it looks whether we are late. */
+ * right before each wait (after chat_sleep, see shards.h), for the turn after
+ * it looks whether we are late. */
 uint64_t worker_deadline(struct worker *);
 
 /* A turn begins, after the wait: time passes, and it may be time to stop. */

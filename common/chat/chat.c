@@ -351,6 +351,6 @@ size_t chat_refusal(struct chat *chat, enum dialect dialect,
 
 void chat_log_metrics(struct chat *chat)
 {
-    if (chat->config.log)
+    if (chat->config.log && !chat->stopping)
         listing_log(chat);
 }

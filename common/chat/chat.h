@@ -132,7 +132,8 @@ struct session *chat_next_ready(struct chat *);
  * of it in at most `within_ns`. Sessions opened later are refused. */
 void chat_shutdown(struct chat *, uint64_t within_ns);
 
-/* Logs the server's metrics as the event `metrics`. */
+/* Logs the server's metrics as the event `metrics`; not while it stops, when
+ * other workers may be gone. */
 void chat_log_metrics(struct chat *);
 
 /* The longest that chat_refusal writes. */

@@ -81,6 +81,8 @@ void following_settled(struct chat *chat, struct following *following,
 void following_join(struct chat *chat, struct following *following,
                     struct shared_lane *shared, struct cursor cursor)
 {
+    if (!following->known)
+        following->told = cursor;
     following->known = true;
     following->turn = chat->turn;
     if (follower_join(&following->follower, shared, cursor))
@@ -135,7 +137,7 @@ void following_reach(struct chat *chat, struct following *following,
 }
 
 /* All who read here are looked at, in the room's turn (R3 in room.c). */
-void following_news(struct chat *chat, struct reach *reach)
+void following_news(struct chat *chat, struct reach *reach, struct cursor head)
 {
     struct following *following =
         CONTAINER(struct following, follower.reach, reach);
@@ -143,6 +145,7 @@ void following_news(struct chat *chat, struct reach *reach)
 
     reach_heed(reach);
     look(chat, following);
+    following->told = head;
     room->unvisited = room->readers;
     if (room->readers > 0)
         rooms_ready_add(chat, room);

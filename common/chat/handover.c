@@ -391,8 +391,10 @@ static void take_posted(struct chat *chat, const struct letter *letter)
     if (!session)
         return;
     if (letter->posted.seq > 0) {
-        session_acknowledge(session, id, letter->posted.seq);
-    } else if (session_listens(session)) {
+        /* Answers keep their order: none follows the one that ends it. */
+        if (session->error != ERROR_INTERNAL)
+            session_acknowledge(session, id, letter->posted.seq);
+    } else if (session_can_fail(session)) {
         session->request_id = id;
         fault(session, "no memory for a message");
     }
@@ -471,7 +473,7 @@ void answer_take(struct chat *chat, const struct letter *letter)
                           letter->settled.release);
         return;
     case LETTER_NEWS:
-        following_news(chat, letter->news);
+        following_news(chat, letter->news.reach, letter->news.head);
         return;
     default:
         assert(!"a request among the answers");
@@ -490,7 +492,8 @@ static bool tell_news(struct chat *chat, struct reach *reach)
     if (!reach_tell(reach))
         return true;
     letter = answer_begin(chat, reach->worker, LETTER_NEWS);
-    letter->news = reach;
+    letter->news.reach = reach;
+    letter->news.head = lane_head(reach->lane);
     answer_send(chat, reach->worker);
     news_mark(chat, reach->worker);
     return true;

@@ -72,8 +72,8 @@ struct waiter {
  *      |  it has a cursor
  *     in the room
  *      |  room_leave
- *     asked to leave   leaving, awaited: it is sent nothing more until
- *      |  its end is known
+ *     asked to leave   leaving, awaited: it is sent what the owner had told
+ *      |  its end is known        news of before it knew of the leaving
  *     leaving          until it has been sent all up to there
  */
 struct membership {
@@ -264,7 +264,8 @@ struct following {
     struct follower follower;
     struct waiter waiter; /* to settle the lane */
     struct room *room;
-    uint64_t turn; /* in which it was last brought up to date */
+    struct cursor told; /* the lane's head, as of the last news */
+    uint64_t turn;      /* in which it was last brought up to date */
     enum encoding encoding;
     bool known;    /* to the owner */
     bool settling; /* a letter is on its way */
@@ -433,6 +434,10 @@ uint64_t sessions_served(const struct chat *);
 void session_log(struct session *, enum log_level, const char *event,
                  const struct log_field *more, size_t count);
 
+/* Whether it may end with an error yet: whatever else it is ending for, but for
+ * another error, which came first. */
+bool session_can_fail(const struct session *);
+
 /* Ends with an error that closes, as its last word. */
 void session_fail(struct session *, enum error_code);
 
@@ -553,8 +558,8 @@ void membership_select(struct membership *);
 /* A membership that is leaving has been sent all it was due, or never will. */
 void membership_finish(struct membership *);
 
-/* Up to which position of its lane it is to be sent. */
-uint64_t membership_end(const struct membership *);
+/* Up to where in its lane it is to be sent. */
+struct cursor membership_end(const struct membership *);
 
 /* Whether its lane has something for it. */
 bool membership_due(const struct membership *);
@@ -702,8 +707,8 @@ void following_reach(struct chat *, struct following *, uint64_t position);
 /* The owner has settled the lane, and forgotten us if we asked for that. */
 void following_settled(struct chat *, struct following *, bool released);
 
-/* The lane has news. */
-void following_news(struct chat *, struct reach *);
+/* The lane has news, up to there. */
+void following_news(struct chat *, struct reach *, struct cursor head);
 
 /* ---- handover.c: what other workers ask and answer ---- */
 

@@ -176,7 +176,10 @@ struct letter {
             struct following *following;
             bool release;
         } settled;
-        struct reach *news;
+        struct {
+            struct reach *reach;
+            struct cursor head; /* who leaves later leaves behind it */
+        } news;
     };
 };
 

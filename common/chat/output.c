@@ -174,10 +174,11 @@ static void take_outbox(struct session *session)
  */
 static uint64_t skip_missed(struct membership *membership, struct cursor oldest)
 {
+    struct cursor end = membership_end(membership);
     uint64_t before = membership->cursor.seq;
 
-    if (membership->leaving && membership->end.position < oldest.position)
-        oldest = membership->end;
+    if (membership->leaving && end.position < oldest.position)
+        oldest = end;
     membership_skip(membership, oldest);
     return oldest.seq - before;
 }

@@ -56,18 +56,18 @@ static struct cursor membership_head(const struct membership *membership)
     return lane_head(membership_lane(membership));
 }
 
-uint64_t membership_end(const struct membership *membership)
+struct cursor membership_end(const struct membership *membership)
 {
     if (membership->awaited)
-        return membership->cursor.position;
+        return membership_following(membership)->told;
     if (membership->leaving)
-        return membership->end.position;
-    return membership_head(membership).position;
+        return membership->end;
+    return membership_head(membership);
 }
 
 bool membership_due(const struct membership *membership)
 {
-    return membership->cursor.position < membership_end(membership);
+    return membership->cursor.position < membership_end(membership).position;
 }
 
 /* ---- Posting ------------------------------------------------------------ */
@@ -727,7 +727,7 @@ void membership_skip(struct membership *membership, struct cursor to)
 void membership_take(struct membership *membership, struct span *span)
 {
     struct chat *chat = membership->session->chat;
-    uint64_t end = membership_end(membership);
+    uint64_t end = membership_end(membership).position;
 
     if (membership->room->remote)
         following_take(chat, membership_following(membership),

@@ -434,6 +434,19 @@ void session_abandon(struct session *session, enum ending ending)
     ready_add(session);
 }
 
+/* Whatever else it is ending for, session->error is its last word now. */
+static void end_in_error(struct session *session)
+{
+    if (session_listens(session)) {
+        session_end(session, ENDING_ERROR);
+        return;
+    }
+    session->ending = ENDING_ERROR;
+    session->until_ns =
+        earlier(session->until_ns, error_deadline(session->chat));
+    timers_advance(&session->chat->timers, session, session_deadline(session));
+}
+
 void session_lag_out(struct session *session)
 {
     struct chat *chat = session->chat;
@@ -442,26 +455,24 @@ void session_lag_out(struct session *session)
     session_log(session, LOG_INFO, "error", &name, 1);
     chat->metrics.errors++;
     session->error = ERROR_LAGGED;
-    if (session_listens(session))
-        session_end(session, ENDING_ERROR);
-    /* Whatever it is ending for, this is its last word now. */
-    session->ending = ENDING_ERROR;
+    end_in_error(session);
     session->request_id = 0;
-    session->until_ns = earlier(session->until_ns, error_deadline(chat));
-    timers_advance(&chat->timers, session, session_deadline(session));
     while (session->memberships)
         membership_finish(session->memberships);
 }
 
-/* Begins to end with an error. A session that is ending already keeps its
- * reason. */
+bool session_can_fail(const struct session *session)
+{
+    return session->state <= SESSION_ENDING && session->ending != ENDING_ERROR;
+}
+
 static void fail(struct session *session, enum error_code code)
 {
-    if (!session_listens(session))
+    if (!session_can_fail(session))
         return;
     session->chat->metrics.errors++;
     session->error = code;
-    session_end(session, ENDING_ERROR);
+    end_in_error(session);
 }
 
 void session_fail(struct session *session, enum error_code code)

@@ -89,7 +89,15 @@ static void stop_hear(struct chat *chat)
         arrive(chat, &shards->heard, STOP_HEARD);
 }
 
-/* Who cannot come so far in time is not waited for. */
+/* Who cannot come so far in time waits for nobody, and is not waited for. */
+static void stop_late(struct chat *chat)
+{
+    if (chat->stop == STOP_FREEZING)
+        arrive(chat, &chat->shards->frozen, STOP_HEARING);
+    if (chat->stop == STOP_HEARING)
+        arrive(chat, &chat->shards->heard, STOP_HEARD);
+}
+
 void stop_go_on(struct chat *chat)
 {
     bool is_late = chat->now_ns >= chat->stop_by_ns;
@@ -97,8 +105,10 @@ void stop_go_on(struct chat *chat)
     if (!chat->stopping || chat->stop == STOP_ENDING)
         return;
     stop_hear(chat);
-    if (!is_late &&
-        (chat->stop != STOP_HEARD || !all_arrived(chat, &chat->shards->heard)))
+    if (is_late)
+        stop_late(chat);
+    else if (chat->stop != STOP_HEARD ||
+             !all_arrived(chat, &chat->shards->heard))
         return;
     chat->stop = STOP_ENDING;
     sessions_stop(chat);

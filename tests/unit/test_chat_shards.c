@@ -249,6 +249,106 @@ static void test_busy_worker(void **state)
     engine_stop();
 }
 
+/* Lines of more than that that the member has been sent since. */
+static size_t long_lines(struct client *member, size_t length)
+{
+    size_t lines = 0;
+
+    for (const char *line; (line = client_line(member));) {
+        assert_null(strstr(line, "lagged"));
+        lines += strlen(line) > length;
+    }
+    return lines;
+}
+
+/* Who leaves, and reads at once, is sent what was there before: its leaving may
+ * wait until a turn is over that lasts until it has been. */
+static void test_leaver_does_not_lag(void **state)
+{
+    struct chat_config config = engine_config();
+
+    (void)state;
+    config.room_window_bytes = 5000;
+    for (unsigned turns = 0; turns < 12; turns++) {
+        struct client *speaker, *leaver;
+
+        engine_start(&config);
+        find_rooms();
+        speaker = member_at(0, den);
+        leaver = member_at(1, den);
+        leaver->completes_late = true;
+        client_send(leaver, "/help");
+        for (unsigned i = 0; i < 4; i++)
+            client_send(speaker, "%.2400s", long_text());
+        for (unsigned i = 0; i < turns; i++) {
+            engine_turn();
+            engine.now_ns += TURN_LOOK_NS;
+        }
+        client_half_close(leaver);
+        engine_run();
+        (void)long_lines(leaver, 2400);
+        engine_stop();
+    }
+}
+
+static void expect_error_last(struct client *client)
+{
+    bool told = false;
+
+    for (const char *line; (line = client_line(client));) {
+        assert_false(told);
+        assert_null(strstr(line, "ACK"));
+        told = strstr(line, "ERROR 99 id=7");
+    }
+    assert_true(told);
+}
+
+/* What fails with the room's worker is said to who has ended its stream
+ * meanwhile, and is the last that it is told. */
+static void test_failed_behind_the_end(void **state)
+{
+    bool failed = false;
+
+    (void)state;
+    for (unsigned n = 1; n < 100 && !failed; n++) {
+        struct client *poster;
+
+        start();
+        (void)member_at(0, den);
+        poster = frame_member_at(1);
+        frame_command(poster, 1, "join %s", den);
+        engine_run();
+        client_forget(poster);
+        frame_message(poster, 7, "", "%s", long_text());
+        frame_message(poster, 8, "", "x");
+        client_half_close(poster);
+        engine_turn();
+        alloc_fail_at(n);
+        engine_turn();
+        alloc_fail_at(0);
+        engine_run();
+        failed = engine_logged("no memory for a message") > 0;
+        if (failed)
+            expect_error_last(poster);
+        engine_stop();
+    }
+    assert_true(failed);
+}
+
+/* A worker that has said that it is done asks the others for nothing more. */
+static void test_metrics_behind_the_end(void **state)
+{
+    (void)state;
+    start();
+    engine_shutdown();
+    engine_run();
+    assert_false(chats_are_done(shards_chat(engine.shards, 0)));
+    chat_log_metrics(shards_chat(engine.shards, 0));
+    assert_true(chats_are_done(shards_chat(engine.shards, 1)));
+    assert_true(chats_are_done(shards_chat(engine.shards, 0)));
+    engine_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +358,9 @@ int main(void)
         TEST_OF_TWO(test_left_ahead_of_the_news),
         TEST_OF_TWO(test_many_ends),
         TEST_OF_TWO(test_busy_worker),
+        TEST_OF_TWO(test_leaver_does_not_lag),
+        TEST_OF_TWO(test_failed_behind_the_end),
+        TEST_OF_TWO(test_metrics_behind_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
