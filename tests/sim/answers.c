@@ -78,7 +78,8 @@ void answers_settle(struct life *life, stamp_t before)
 {
     struct op *op;
 
-    while ((op = next_due(life, before)) && fact_of(op)->done < before) {
+    while ((op = next_due(life, before)) &&
+           (before == NEVER || fact_of(op)->done < before)) {
         if (match_op(life, op, &nothing) == MATCH_SILENT)
             life->answered++;
     }
@@ -127,7 +128,7 @@ void answers_give_up(struct life *life, stamp_t done)
         const struct op *op = life->ops[i];
         struct fact *fact = fact_of(op);
 
-        if (fact->done == NEVER)
+        if (fact->done == NEVER && !is_shared())
             fact->done = world.stamp;
         if (op->say == SAY_LEAVE)
             leave_perhaps(life, op);

@@ -4,6 +4,7 @@
  * from it. And the rate of what it asks for.
  */
 #include "tests/sim/model_internal.h"
+#include "tests/sim/workers.h"
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
@@ -179,8 +180,9 @@ void deadlines_handed(struct life *life)
  * it knows, when it was told last. */
 void deadlines_sent(struct life *life)
 {
-    uint64_t untold_ns =
-        model.setup->ordered ? world.now_ns - world.told_ns : 0;
+    uint64_t untold_ns = model.setup->ordered
+                             ? world.now_ns - worker_of(life->state)->told_ns
+                             : 0;
 
     deadlines_time(life);
     life->was_due |= is_due(life);

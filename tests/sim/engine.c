@@ -1,30 +1,21 @@
 /*
- * One turn of an engine, as common/chat/chat.h has it:
- *
- *     tick            deadlines pass
- *     serve_peer      sends end, bytes and ends of streams come in, the blocked
- *                     are offered their rest
- *     serve_ready     bytes go out
- *     read_all        the peers' turn
+ * What an engine does for a session: opens and closes it, hands over what came,
+ * sends what is due.
  *
  * A send lands in the peer's stream at once. With setup.late the chat learns
  * that in a later turn, and what it offered must not have changed by then; a
  * session closed meanwhile is freed then (`dying`). What is received comes in a
  * buffer that ends where its memory ends, and is overwritten after the call.
- *
- * With setup.ordered all sends are over when the next turn begins, before the
- * chat is told the time, and some turns order few sends, and leave the rest to
- * the next.
  */
 #include "tests/sim/engine.h"
 
 #include "tests/sim/model.h"
 #include "tests/sim/peer.h"
 #include "tests/sim/promise.h"
+#include "tests/sim/workers.h"
 
 #include "common/base/clock.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,15 +26,10 @@
 #define STALL_NS (100 * NS_PER_MS) /* as stage 1's */
 #define PIECES_MAX 32              /* that come in a turn from one peer */
 #define SLOW_TURNS 64              /* that some sends take, about */
-#define FEW_SENDS 3                /* that some turns order at most */
-#define READY_MAX 100000           /* sessions that one turn serves */
 
 static struct {
     unsigned char *receive_buffer; /* no byte behind it is mapped */
-    struct rng rngs[PEERS_MAX];    /* for this turn */
-    uint8_t order[PEERS_MAX];      /* of those who are there in it */
-    unsigned there;
-    unsigned sends_left; /* that this turn orders at most */
+    struct rng rngs[PEERS_MAX];    /* for this round of turns */
 } engine;
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -62,43 +48,16 @@ static bool seldom(struct rng *rng, size_t n)
     return !world.calm && rng_below(rng, n) == 0;
 }
 
-/* In this turn's order. */
-static bool each_peer(bool (*serve)(struct peer_state *))
-{
-    bool moved = false;
-
-    for (unsigned i = 0; i < engine.there; i++)
-        moved |= serve(&world.peers[engine.order[i]]);
-    return moved;
-}
-
-/* ---- Time ---------------------------------------------------------------- */
-
-static void tick(void)
-{
-    world.stamp++;
-    chat_tick(world.chat, world.now_ns, world.wall_us);
-    world.told_ns = world.now_ns;
-    for (unsigned i = 0; i < world.peer_count; i++) {
-        if (world.peers[i].session)
-            model_acted(&world.peers[i]);
-    }
-}
-
-void engine_tell_time(void)
-{
-    if (world.told_ns != world.now_ns)
-        tick();
-}
+/* ---- Held up ------------------------------------------------------------- */
 
 /* A send held everything up, as stage 1's do: after_wait there. */
-static void after_wait(uint64_t waited_ns)
+static void after_wait(struct worker *worker, uint64_t waited_ns)
 {
     if (waited_ns < STALL_NS)
         return;
     world.stamp++;
-    chat_was_away(world.chat, waited_ns);
-    tick();
+    chat_was_away(worker->chat, waited_ns);
+    worker_tick(worker);
 }
 
 static uint64_t send_wait(struct rng *rng)
@@ -124,9 +83,11 @@ void engine_open(struct peer_state *peer, enum dialect dialect)
 
     memcpy(from.address + ADDRESS_BYTES - sizeof(peer->address), &peer->address,
            sizeof(peer->address));
-    engine_tell_time();
-    world.stamp++;
-    peer->session = session_open(world.chat, dialect, &from);
+    if (worker_accepts(worker_of(peer))) {
+        worker_rouse(worker_of(peer));
+        world.stamp++;
+        peer->session = session_open(worker_of(peer)->chat, dialect, &from);
+    }
     peer->reading = peer->session;
     if (!peer->session)
         peer->end = END_TURNED_AWAY;
@@ -142,7 +103,7 @@ void engine_close(struct peer_state *peer, enum reason reason)
 {
     struct session *session = peer->session;
 
-    engine_tell_time();
+    worker_rouse(worker_of(peer));
     world.stamp++;
     session_close(session, reason);
     peer->session = NULL;
@@ -261,7 +222,7 @@ static bool send_begin(struct peer_state *peer)
     size_t offered = offered_by(peer);
     uint64_t waited_ns;
 
-    engine.sends_left--;
+    worker_of(peer)->sends_left--;
     check_offer(peer, offered);
     peer->landed = taken_of(peer, offered);
     peer->cut = peer->landed < offered || offered == SPAN_BYTES_MAX;
@@ -272,13 +233,11 @@ static bool send_begin(struct peer_state *peer)
     }
     waited_ns = send_wait(rng_for(peer));
     send_end(peer);
-    after_wait(waited_ns);
+    after_wait(worker_of(peer), waited_ns);
     return !peer->blocked;
 }
 
-/* A send that began in an earlier turn is over, now or soon. Time may pass
- * until then. */
-static bool complete(struct peer_state *peer)
+bool engine_complete(struct peer_state *peer)
 {
     if (peer->flying_count == 0 ||
         (!world.calm && rng_below(rng_for(peer), peer->flight_turns) != 0))
@@ -292,13 +251,6 @@ static bool complete(struct peer_state *peer)
     session_gone(peer->dying);
     peer->dying = NULL;
     return true;
-}
-
-/* The chat is not told the time before: for it they are over when it was told
- * last. */
-static bool sends_over(void)
-{
-    return world.plan->setup.ordered && each_peer(complete);
 }
 
 /* ---- Flushing ------------------------------------------------------------ */
@@ -356,28 +308,11 @@ static void flush(struct peer_state *peer)
         ;
 }
 
-static bool serve_ready(void)
+void engine_serve_ready(struct peer_state *peer)
 {
-    struct session *session;
-    unsigned served = 0;
-
-    for (; engine.sends_left > 0; served++) {
-        struct peer_state *peer;
-
-        world.stamp++;
-        session = chat_next_ready(world.chat);
-        if (!session) {
-            model_turn_over();
-            break;
-        }
-        peer = session_user(session);
-        if (peer->session != session || served == READY_MAX)
-            promise_broken("turns end", "peer %u is ready again", peer->index);
-        if (!session_paused(session))
-            peer->reading = true;
-        flush(peer);
-    }
-    return served > 0 || engine.sends_left == 0;
+    if (!session_paused(peer->session))
+        peer->reading = true;
+    flush(peer);
 }
 
 /* ---- Receiving ----------------------------------------------------------- */
@@ -402,7 +337,7 @@ static void hand(struct peer_state *peer, size_t length)
     unsigned char *bytes = engine.receive_buffer + RECEIVE_BYTES_MAX - length;
     enum verdict verdict;
 
-    engine_tell_time(); /* a send may have held us up */
+    worker_tell_time(worker_of(peer)); /* a send may have held us up */
     memcpy(bytes, bytes_at(&peer->up, peer->handed), length);
     peer->handed += length;
     bytes_forget(&peer->up, peer->handed);
@@ -459,7 +394,7 @@ static bool receive_end(struct peer_state *peer)
         peer->handed < peer->up.length ||
         (!peer->reading && !seldom(rng_for(peer), 4)))
         return false;
-    engine_tell_time();
+    worker_tell_time(worker_of(peer));
     peer->eof_handed = true;
     world.stamp++;
     model_eof(peer);
@@ -468,21 +403,26 @@ static bool receive_end(struct peer_state *peer)
     return true;
 }
 
-/* ---- One turn ------------------------------------------------------------ */
+/* ---- In a turn ----------------------------------------------------------- */
+
+static bool has_space(const struct peer_state *peer)
+{
+    return peer->down.length - peer->taken < peer->capacity;
+}
 
 /* Its socket can be written to again. */
 static bool write_rest(struct peer_state *peer)
 {
-    if (!peer->blocked || peer->flying_count > 0 || engine.sends_left == 0 ||
-        peer->down.length - peer->taken >= peer->capacity)
+    if (!peer->blocked || peer->flying_count > 0 ||
+        worker_of(peer)->sends_left == 0 || !has_space(peer))
         return false;
     flush(peer);
     return true;
 }
 
-static bool serve_peer(struct peer_state *peer)
+bool engine_serve(struct peer_state *peer)
 {
-    bool moved = !world.plan->setup.ordered && complete(peer);
+    bool moved = !world.plan->setup.ordered && engine_complete(peer);
 
     if (peer->session)
         moved |= receive(peer);
@@ -493,60 +433,25 @@ static bool serve_peer(struct peer_state *peer)
     return moved;
 }
 
-static bool read_peer(struct peer_state *peer)
+bool engine_has_news(const struct peer_state *peer)
+{
+    bool has_come = peer->handed < peer->up.length
+                        ? peer->dribble > 0
+                        : peer->half_closed && !peer->eof_handed;
+
+    return peer->session &&
+           ((peer->reading && has_come) || (peer->blocked && has_space(peer)));
+}
+
+void engine_draw(uint64_t salt)
+{
+    for (unsigned i = 0; i < PEERS_MAX; i++)
+        engine.rngs[i] = rng_of(salt, i);
+}
+
+bool engine_read(struct peer_state *peer)
 {
     return peer->session && peer_read(peer, rng_for(peer));
-}
-
-static bool is_there(unsigned index)
-{
-    const struct peer_state *peer = &world.peers[index];
-
-    return index < world.peer_count && (peer->session || peer->dying);
-}
-
-/* The order of those who are there is the same whoever else is. */
-static void draw_turn(uint64_t salt)
-{
-    struct rng rng = rng_of(salt, PEERS_MAX);
-    unsigned first = (unsigned)rng_below(&rng, PEERS_MAX);
-    unsigned stride = 1 + 2 * (unsigned)rng_below(&rng, PEERS_MAX / 2);
-
-    engine.sends_left = UINT_MAX;
-    if (world.plan->setup.ordered && seldom(&rng, 8))
-        engine.sends_left = 1 + (unsigned)rng_below(&rng, FEW_SENDS);
-    engine.there = 0;
-    for (unsigned i = 0; i < PEERS_MAX; i++) {
-        unsigned index = (first + i * stride) % PEERS_MAX;
-
-        if (!is_there(index))
-            continue;
-        engine.rngs[index] = rng_of(salt, index);
-        engine.order[engine.there++] = (uint8_t)index;
-    }
-}
-
-/* When nothing moves, the engine may wait: or it would spin. */
-static void check_deadline(void)
-{
-    if (chat_deadline(world.chat) <= world.now_ns)
-        promise_broken("rest", "the next turn is due at once");
-}
-
-bool engine_turn(uint64_t salt)
-{
-    bool moved;
-
-    draw_turn(salt);
-    world_trace(&world.now_ns, sizeof(world.now_ns));
-    moved = sends_over();
-    tick();
-    moved |= each_peer(serve_peer);
-    moved |= serve_ready();
-    moved |= each_peer(read_peer);
-    if (!moved)
-        check_deadline();
-    return moved;
 }
 
 void engine_begin(void)

@@ -14,8 +14,8 @@
 
 struct model model;
 
-/* What the chat may take beside what it counts: itself, the memory in which
- * headers are parsed, its tables' buckets. */
+/* What a chat may take beside what it counts: itself, the memory in which
+ * headers are parsed, its tables' buckets, and the mail for each other. */
 #define TABLES_BYTES_MAX (MIB)
 
 void model_begin(const struct setup *setup)
@@ -29,7 +29,8 @@ void model_begin(const struct setup *setup)
     model.op_count = model.name_count = model.stay_count = 0;
     model.holding_count = model.seen_count = model.listed_count = 0;
     model.fresh_from = model.fresh_to = model.turns = 0;
-    model.stopped = NEVER;
+    model.stopped = model.stopped_all = NEVER;
+    model.stopped_count = 0;
     model.bytes_before = alloc_bytes();
 }
 
@@ -156,14 +157,9 @@ void model_acted(const struct peer_state *peer)
     if (!peer->session)
         return;
     deadlines_pause(life, session_paused(peer->session));
-    if (life->paused)
+    if (life->paused || is_shared())
         return;
-    while (life->acted < life->handed) {
-        struct fact *fact = fact_of(life->ops[life->acted++]);
-
-        if (fact->done == NEVER)
-            fact->done = world.stamp;
-    }
+    effects_done(life);
     if (life->eof_begun != NEVER && life->eof_done == NEVER)
         life->eof_done = world.stamp;
 }
@@ -219,7 +215,7 @@ void life_over(struct life *life, enum over over, enum error_code error,
     life->complete =
         over == OVER_ASKED || (over == OVER_ERROR && error != ERROR_LAGGED);
     for (unsigned i = 0; i < life->place_count; i++)
-        interval_end(&life->places[i]->time, begun, done);
+        interval_end(&life->places[i]->time, begun, effects_seen(done));
     if (life->holding)
         interval_end(&life->holding->time, begun, done);
     life->place_count = 0;
@@ -243,7 +239,7 @@ static void life_cut(struct life *life, enum over over, enum error_code error,
                      stamp_t begun)
 {
     never_welcomed(life);
-    answers_give_up(life, world.stamp);
+    answers_give_up(life, effects_seen(world.stamp));
     life_over(life, over, error, begun, world.stamp);
 }
 
@@ -285,6 +281,24 @@ static void refused_heard(struct life *life, enum error_code code)
     void_rest(life);
 }
 
+/* What is not offered in time, for the engine does not come to it, is given
+ * up. */
+static bool may_oversleep(void)
+{
+    for (size_t i = 0; i < world.plan->count; i++) {
+        if (world.plan->steps[i].act == ACT_OVERSLEEP)
+            return true;
+    }
+    return model.setup->away;
+}
+
+/* Nobody is told before what was said to any worker is in its room; but who
+ * oversleeps is not waited for. */
+static stamp_t served_until(void)
+{
+    return is_shared() && !may_oversleep() ? world.stamp : model.stopped;
+}
+
 /* Everything that was queued has been sent first. */
 static void shutdown_heard(struct life *life)
 {
@@ -292,8 +306,9 @@ static void shutdown_heard(struct life *life)
         promise_broken("last words", "peer %u is told `shutdown`",
                        life->state->index);
     answers_settle(life, model.stopped);
-    answers_give_up(life, model.stopped);
-    life_over(life, OVER_ERROR, ERROR_SHUTDOWN, model.stopped, model.stopped);
+    answers_give_up(life, effects_seen(model.stopped));
+    life_over(life, OVER_ERROR, ERROR_SHUTDOWN, served_until(),
+              is_shared() ? world.stamp : model.stopped);
 }
 
 static void closing_heard(struct life *life, enum error_code code,
@@ -329,7 +344,8 @@ static bool is_closing(const struct heard *heard)
             heard->code == ERROR_INTERNAL);
 }
 
-/* A text peer is in the lobby as it comes. */
+/* A text peer is in the lobby as it comes; or when it is welcomed, if another
+ * worker has a part in that. */
 static void text_welcomed(struct life *life, const struct heard *heard)
 {
     uint16_t name = name_of(heard->nick.bytes, heard->nick.length);
@@ -340,7 +356,8 @@ static void text_welcomed(struct life *life, const struct heard *heard)
     life->holding = holding_begin(life->state->index, name, life->connected,
                                   life->connected);
     life->places[life->place_count++] =
-        stay_begin(life->state->index, 0, life->connected, life->connected);
+        stay_begin(life->state->index, 0, life->connected,
+                   is_shared() ? world.stamp : life->connected);
 }
 
 static void greeting_heard(struct life *life, const struct heard *heard)
@@ -402,17 +419,6 @@ void model_heard(const struct peer_state *peer, const struct heard *heard)
 }
 
 /* ---- Closed ------------------------------------------------------------- */
-
-/* What is not offered in time, for the engine does not come to it, is given
- * up. */
-static bool may_oversleep(void)
-{
-    for (size_t i = 0; i < world.plan->count; i++) {
-        if (world.plan->steps[i].act == ACT_OVERSLEEP)
-            return true;
-    }
-    return model.setup->away;
-}
 
 static bool may_miss_last_word(const struct life *life)
 {
@@ -483,12 +489,16 @@ void model_away(uint64_t ns)
 
 void model_stopping(void)
 {
-    model.stopped = world.stamp;
+    if (model.stopped_count++ == 0)
+        model.stopped = world.stamp;
+    if (model.stopped_count == model.setup->workers)
+        model.stopped_all = world.stamp;
 }
 
 static void check_memory(void)
 {
-    size_t most = model.bytes_before + TABLES_BYTES_MAX +
+    size_t workers = model.setup->workers;
+    size_t most = model.bytes_before + TABLES_BYTES_MAX * workers * workers +
                   (size_t)model.setup->config.memory_bytes_max;
 
     if (alloc_bytes() > most)
@@ -504,22 +514,24 @@ static void note_prompt(struct life *life)
         life->state->dribble != UINT64_MAX || life->pongs_from < life->pongs_to;
 }
 
-void model_turn_over(void)
+void model_turn_over(unsigned worker)
 {
     model.turns++;
     check_memory();
     for (unsigned i = 0; i < world.peer_count; i++) {
         struct life *life = life_of(i);
 
-        if (!life->state)
+        if (!life->state || life->state->worker != worker)
             continue;
         note_prompt(life);
-        deadlines_check_kept(life);
+        if (!is_shared())
+            deadlines_check_kept(life);
     }
     /* Where a turn sends a peer one span, its replies and its other rooms have
      * their turns as well. */
-    if (!model.setup->late && !model.setup->away && !model.setup->ordered)
-        rooms_check_prompt();
+    if (!model.setup->late && !model.setup->away && !model.setup->ordered &&
+        !is_shared())
+        rooms_check_prompt(model.turns);
 }
 
 /* ---- The end ------------------------------------------------------------ */

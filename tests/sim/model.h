@@ -4,6 +4,7 @@
  * said to promise_broken.
  *
  *   model.c       the calls below; each peer's life, its deadlines
+ *   effects.c     when what was asked for has been done
  *   answers.c     each request's answer, in the order of asking
  *   matches.c     what an answer is
  *   rooms.c       who was in which room when; what each member saw
@@ -62,11 +63,15 @@ void model_time(void);
 /* For so long until now the engine has read from nobody, and says so. */
 void model_away(uint64_t ns);
 
-/* chat_shutdown has been called. */
+/* chat_shutdown has been called, for the first chat or for another. */
 void model_stopping(void);
 
-/* A turn is over: nothing is ready. */
-void model_turn_over(void);
+/* A worker's turn is over: nothing is ready. */
+void model_turn_over(unsigned worker);
+
+/* Of several workers nobody has anything to do: what they were handed by
+ * sessions that are not paused has had all its effects, and all is read. */
+void model_quiet(void);
 
 /* All that peers are due has been offered to them and read: those that are
  * still connected have everything. */

@@ -66,6 +66,7 @@ struct stay {
 /* A nick being somebody's. */
 struct holding {
     struct interval time;
+    stamp_t told; /* of one that perhaps never began: by then its rooms know */
     uint16_t name;
     uint8_t peer;
 };
@@ -195,7 +196,8 @@ struct model {
     uint32_t listed_count;
     struct view views[PEERS_MAX][ROOMS_MAX];
     struct life lives[PEERS_MAX];
-    stamp_t stopped; /* when chat_shutdown was called */
+    stamp_t stopped, stopped_all; /* chat_shutdown was called: first, last */
+    unsigned stopped_count;       /* how often */
     uint32_t turns;
     size_t bytes_before; /* of memory, without a chat */
     struct op
@@ -239,6 +241,20 @@ struct op *op_numbered(uint32_t number);
 void life_over(struct life *, enum over, enum error_code, stamp_t begun,
                stamp_t done);
 
+/* ---- effects.c ---- */
+
+/* Whether one worker's part in something may come after another's. */
+static inline bool is_shared(void)
+{
+    return model.setup->workers > 1;
+}
+
+/* All that the peer was handed has had its effects. */
+void effects_done(struct life *);
+
+/* When all know of what is so for one from `done` on: then, or not yet. */
+stamp_t effects_seen(stamp_t done);
+
 /* ---- deadlines.c ---- */
 
 /* Whether a request of which not all has been handed over has begun. */
@@ -261,7 +277,7 @@ void deadlines_served(struct life *);
 /* It is told `timeout`: that must be due. */
 void deadlines_check_due(const struct life *);
 
-/* A turn is over: what is due must have come. */
+/* A turn is over, or all are quiet: what is due must have come. */
 void deadlines_check_kept(struct life *);
 
 /* ---- matches.c ---- */
@@ -311,8 +327,8 @@ void room_message_heard(struct life *, const struct heard *);
 void room_notice_heard(struct life *, const struct heard *);
 void private_heard(struct life *, const struct heard *);
 
-/* All who read at once have heard what one has heard two turns ago. */
-void rooms_check_prompt(void);
+/* All who read at once have heard what one had heard two turns before. */
+void rooms_check_prompt(uint32_t turns);
 
 /* ---- positions.c ---- */
 

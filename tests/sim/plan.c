@@ -275,6 +275,7 @@ static void draw_starvation(struct draw *draw, struct setup *setup)
 static void draw_setup(struct draw *draw, struct setup *setup)
 {
     static const unsigned rooms[] = {1, 2, 2, 3, 3, 4, 4, ROOMS_MAX};
+    static const unsigned workers[] = {1, 1, 1, 1, 2, 2, 3, WORKERS_DRAWN_MAX};
     unsigned engine = (unsigned)rng_below(&draw->rng, 4);
 
     *setup = (struct setup){
@@ -283,7 +284,10 @@ static void draw_setup(struct draw *draw, struct setup *setup)
         .ordered = engine == 2,
         .exact = one_in(draw, 4) && engine != 2,
         .rooms = rooms[rng_below(&draw->rng, 8)],
+        .workers = workers[rng_below(&draw->rng, 8)],
     };
+    if (setup->away)
+        setup->workers = 1; /* no stage has both */
     draw_limits(draw, &setup->config);
     draw_timeouts(draw, &setup->config);
     draw_wire(draw, &setup->config);

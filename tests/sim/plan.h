@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#define WORKERS_DRAWN_MAX 4
+
 /* What is so in the whole history. */
 struct setup {
     struct chat_config config; /* limits; its functions are the world's */
@@ -25,6 +27,7 @@ struct setup {
     bool starved;   /* allocations fail, or memory is short: what needs some may
                        fail with `internal` or without a word */
     unsigned rooms; /* of ROOMS_MAX, in use */
+    unsigned workers; /* chats that are one */
 };
 
 enum act {

@@ -105,16 +105,17 @@ void setup_print(const struct setup *setup, char *line, size_t space)
 
     snprintf(
         line, space,
-        "rooms=%u window=%" PRIu64 " presence=%" PRIu64 " sessions=%" PRIu64
-        " per-address=%" PRIu64 " memory=%" PRIu64 " rate=%.0f line=%" PRIu32
-        " frame=%" PRIu32 " message=%" PRIu32 " ms: handshake=%" PRIu64
-        " frame=%" PRIu64 " idle=%" PRIu64 " heartbeat=%" PRIu64
-        " stall=%" PRIu64 " drain=%" PRIu64 "%s%s%s%s%s%s%s",
-        setup->rooms, config->room_window_bytes, config->presence_members_max,
-        config->sessions_max, config->sessions_per_address_max,
-        config->memory_bytes_max, config->rate_per_second, wire->line_bytes_max,
-        wire->frame_bytes_max, wire->message_bytes_max,
-        config->handshake_timeout_ns / NS_PER_MS,
+        "workers=%u rooms=%u window=%" PRIu64 " presence=%" PRIu64
+        " sessions=%" PRIu64 " per-address=%" PRIu64 " memory=%" PRIu64
+        " rate=%.0f line=%" PRIu32 " frame=%" PRIu32 " message=%" PRIu32
+        " ms: handshake=%" PRIu64 " frame=%" PRIu64 " idle=%" PRIu64
+        " heartbeat=%" PRIu64 " stall=%" PRIu64 " drain=%" PRIu64
+        "%s%s%s%s%s%s%s",
+        setup->workers, setup->rooms, config->room_window_bytes,
+        config->presence_members_max, config->sessions_max,
+        config->sessions_per_address_max, config->memory_bytes_max,
+        config->rate_per_second, wire->line_bytes_max, wire->frame_bytes_max,
+        wire->message_bytes_max, config->handshake_timeout_ns / NS_PER_MS,
         config->frame_timeout_ns / NS_PER_MS,
         config->idle_timeout_ns / NS_PER_MS, config->heartbeat_ns / NS_PER_MS,
         config->stall_timeout_ns / NS_PER_MS,

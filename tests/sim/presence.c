@@ -192,7 +192,7 @@ static struct told_times times_left(const struct stays *stays, unsigned room,
         const struct interval *time = theirs.all[i];
         enum told told;
 
-        if (time->out_done == NEVER || time->out_begun >= model.stopped)
+        if (time->out_done == NEVER || time->out_begun >= model.stopped_all)
             continue;
         told = is_told(room, other, time->out_begun, time->out_done);
         if (told == TOLD_YES &&
@@ -226,7 +226,8 @@ static struct told_times times_renamed(const struct stays *stays, unsigned room,
     while (holding && (holding = next_holding(other, holding))) {
         const struct interval *time = &holding->time;
         bool sure = time->in_done != NEVER;
-        stamp_t done = sure ? time->in_done : time->out_done;
+        stamp_t perhaps = is_shared() ? holding->told : time->out_done;
+        stamp_t done = sure ? time->in_done : perhaps;
         enum told told = is_told(room, other, time->in_begun, done);
 
         if (!were_possibly(&theirs, time->in_begun, done))

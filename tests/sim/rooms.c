@@ -124,6 +124,7 @@ struct holding *holding_begin(unsigned peer, uint16_t name, stamp_t begun,
         promise_broken("simulator", "too many nicks");
     *holding = (struct holding){
         .time = {begun, done, NEVER, NEVER},
+        .told = NEVER,
         .name = name,
         .peer = (uint8_t)peer,
     };
@@ -557,12 +558,12 @@ static void check_prompt(const struct life *life, const struct op *op)
                    life->state->index, op->number);
 }
 
-void rooms_check_prompt(void)
+void rooms_check_prompt(uint32_t turns)
 {
     while (model.fresh_from < model.fresh_to) {
         const struct op *op = model.fresh[model.fresh_from];
 
-        if (fact_of(op)->heard_turn + 2 > model.turns)
+        if (fact_of(op)->heard_turn + 2 > turns)
             return;
         for (unsigned i = 0; i < world.peer_count; i++) {
             if (life_of(i)->state)

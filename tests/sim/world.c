@@ -10,6 +10,7 @@
 #include "tests/sim/model.h"
 #include "tests/sim/peer.h"
 #include "tests/sim/promise.h"
+#include "tests/sim/workers.h"
 
 #include "common/base/clock.h"
 
@@ -187,6 +188,7 @@ static void connect_peer(struct peer_state *peer, const struct step *step)
         return;
     *peer = (struct peer_state){
         .index = step->peer,
+        .worker = (uint8_t)(step->salt % world.plan->setup.workers),
         .connected = true,
         .sealed = step->sealed && step->dialect == DIALECT_SECURE,
         .capacity = step->value > 0 ? step->value : 1,
@@ -212,7 +214,7 @@ static void reset_peer(struct peer_state *peer, uint64_t salt)
 /* To the next deadline, if that is not after `until_ns`. */
 static bool pass_to_deadline(uint64_t until_ns)
 {
-    uint64_t deadline = chat_deadline(world.chat);
+    uint64_t deadline = workers_deadline();
 
     if (deadline > until_ns)
         return false;
@@ -227,8 +229,9 @@ static unsigned turns_until_still(uint64_t salt, unsigned turns)
 {
     unsigned last = turns + STILL_TURNS_MAX;
 
-    while (engine_turn(salt_of(salt, turns++)) && turns < last)
+    while (workers_round(salt_of(salt, turns++)) && turns < last)
         ;
+    workers_finish();
     return turns;
 }
 
@@ -248,12 +251,8 @@ static void shut_down(void)
 {
     if (world.stopping)
         return;
-    engine_tell_time();
-    world.stamp++;
-    chat_shutdown(world.chat, world.plan->setup.config.drain_timeout_ns);
     world.stopping = true;
-    world.stop_ns = world.now_ns;
-    model_stopping();
+    workers_stop();
 }
 
 static void note_step(const struct step *step)
@@ -293,12 +292,13 @@ static void take_step(const struct step *step)
         reset_peer(peer, step->salt);
         break;
     case ACT_TURN:
-        engine_turn(step->salt);
+        workers_round(step->salt);
         break;
     case ACT_WAIT:
         wait_turns(step);
         break;
     case ACT_OVERSLEEP:
+        workers_finish();
         world_pass(step->value);
         break;
     case ACT_STARVE:
@@ -360,7 +360,7 @@ static bool all_are_at_rest(void)
         if (!is_at_rest(&world.peers[i]))
             return false;
     }
-    return world.flights == 0;
+    return world.flights == 0 && workers_are_quiet();
 }
 
 static bool all_are_gone(void)
@@ -369,7 +369,7 @@ static bool all_are_gone(void)
         if (world.peers[i].session)
             return false;
     }
-    return world.flights == 0;
+    return world.flights == 0 && workers_are_over();
 }
 
 /* Turns, and time from deadline to deadline, until nothing moves and it is
@@ -378,7 +378,7 @@ static void run_until(bool (*is_done)(void), uint64_t until_ns,
                       const char *promise)
 {
     for (unsigned turns = 0; turns < REST_TURNS_MAX; turns++) {
-        if (engine_turn(salt_of(world.plan->seed + until_ns, turns)))
+        if (workers_round(salt_of(world.plan->seed + until_ns, turns)))
             continue;
         if (is_done())
             return;
@@ -449,7 +449,7 @@ static void stop(void)
     hurry_peers();
     world.calm |= world.plan->setup.away; /* or time would pass unseen */
     shut_down();
-    run_until(all_are_gone, world.stop_ns + drain_ns + LINGER_NS_MAX,
+    run_until(all_are_gone, world.now_ns + drain_ns + LINGER_NS_MAX,
               "the stop ends");
     model_end();
 }
@@ -487,15 +487,12 @@ static void live(void)
 {
     struct chat_config config = config_of(&world.plan->setup);
 
-    world.chat = chat_create(&config);
-    if (!world.chat)
-        promise_broken("starts", "no chat");
-    engine_tell_time();
+    workers_begin(&config, world.plan->setup.workers);
     take_steps();
     if (!ends_busy())
         rest();
     stop();
-    chat_destroy(world.chat);
+    workers_end();
 }
 
 uint64_t world_run(const struct plan *plan)

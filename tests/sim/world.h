@@ -1,7 +1,8 @@
 /*
- * The world of a history: one real chat, an engine that drives it through its
- * seam, simulated peers, the network between them, and time. No socket, no
- * thread, no clock: what happens, and when, is the plan's.
+ * The world of a history: one real chat, or several that are one, the engine
+ * that drives them through their seam, simulated peers, the network between
+ * them, and time. No socket, no thread, no clock: what happens, and when, is
+ * the plan's.
  *
  * The world knows nothing of what is promised. It tells the model (model.h)
  * what was said, handed over, heard and closed; each call into the chat is a
@@ -28,7 +29,7 @@ enum end {
 
 /* A peer and its connection. */
 struct peer_state {
-    uint8_t index;
+    uint8_t index, worker;
     bool connected; /* ever */
     enum end end;
     bool sealed, mute, half_closed;
@@ -61,16 +62,13 @@ struct peer_state {
 
 struct world {
     const struct plan *plan;
-    struct chat *chat;
     uint64_t now_ns, wall_us;
-    uint64_t told_ns; /* the time that the chat knows */
     stamp_t stamp;
     uint32_t step; /* number of the step being taken, or of the last one */
     /* Sends that are not over, those of closed sessions included. */
     unsigned flights;
     bool calm; /* the steps are over: nothing is cut, late, short or away */
     bool stopping;
-    uint64_t stop_ns; /* when chat_shutdown was called */
     struct peer_state peers[PEERS_MAX];
     uint32_t guests;     /* nicks that were given once */
     unsigned peer_count; /* one more than the highest index ever connected */
