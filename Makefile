@@ -122,9 +122,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 # ---- Sources and what becomes of them ---------------------------------------
 
 STAGES   := $(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/*.c))))
-# Those with a ring, but for stage 5, which tests/faults knows nothing of yet.
-# FAULTS=1: they alone, with tests/faults before the kernel.
-FAULTED  := $(filter-out stage5-%,$(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/ring.c)))))
+# Those with a ring. FAULTS=1: they alone, with tests/faults before the kernel.
+FAULTED  := $(patsubst %/,%,$(sort $(dir $(wildcard stage[1-9]-*/ring.c))))
 ifneq ($(FAULTS),)
 STAGES   := $(FAULTED)
 endif
@@ -168,11 +167,16 @@ $(OUT)/%.a:
 
 LIBRARIES := $(OUT)/libcore.a $(OUT)/libbase.a
 
-FAULT_OBJECTS := $(if $(FAULTS),$(call objects,tests/faults/*.c tests/unit/support_random.c))
-$(PROGRAMS): $(OUT)/%: $$(call objects,$$*/*.c) $(FAULT_OBJECTS) $(LIBRARIES)
+# Each stage's own: see tests/faults/ring.h.
+faults = $(if $(FAULTS),$(patsubst tests/%.c,$(OUT)/obj/$(1)/%.o,$(wildcard tests/faults/*.c)))
+FAULT_OBJECTS := $(foreach stage,$(FAULTED),$(call faults,$(stage)))
+$(PROGRAMS): $(OUT)/%: $$(call objects,$$*/*.c) $$(call faults,$$*) \
+    $(if $(FAULTS),$(call objects,tests/unit/support_random.c)) $(LIBRARIES)
 ifneq ($(FAULTS),)
 # See tests/faults/faults.h.
-$(PROGRAMS): private LINK += -Wl,--wrap=ring_turn,--wrap=io_uring_submit,--wrap=io_uring_submit_and_get_events,--wrap=io_uring_submit_and_wait_timeout
+WRAPPED := accept4 ring_open ring_turn io_uring_submit \
+    io_uring_submit_and_get_events io_uring_submit_and_wait_timeout
+$(PROGRAMS): private LINK += $(WRAPPED:%=-Wl,--wrap=%)
 endif
 $(CORE_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
 # The load generator shares no code with what it measures.
@@ -209,7 +213,14 @@ $(OUT)/obj/%.o: %.c $(OUT)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(COMPILE) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES))
+# The same of tests/faults, for a stage.
+$(FAULT_OBJECTS): $(OUT)/obj/%.o: tests/faults/$$(*F).c $(OUT)/flags
+	$(call show,CC   $@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(COMPILE) -MMD -MP -c -o $@ $<
+$(call faults,stage4-uring): private INCLUDES += -DFAULTED_STAGE4
+
+-include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES)) $(FAULT_OBJECTS:.o=.d)
 
 # The golden vectors as C, by the codecs of the integration tests. The order is
 # all that is said here: what includes them says so in its .d file.
@@ -426,8 +437,8 @@ $(UNITS:=.run): %.run: %
 	status=$$?; cat $<.log; exit $$status
 
 # ThreadSanitizer is asked of the stages that have threads.
-TESTED := $(or $(STAGE),$(if $(findstring thread,$(SANITIZE)),1 2 5),\
-    $(if $(FAULTS),$(foreach stage,$(STAGES),$(patsubst stage%,%,$(firstword $(subst -, ,$(stage)))))))
+NUMBERS := $(foreach stage,$(STAGES),$(patsubst stage%,%,$(firstword $(subst -, ,$(stage)))))
+TESTED  := $(or $(STAGE),$(filter $(if $(findstring thread,$(SANITIZE)),1 2 5,%),$(NUMBERS)))
 
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
@@ -445,7 +456,7 @@ FAULTED_FILES := $(patsubst %,tests/integration/test_%.py,chat churn crowd \
     descriptors dialects faults flow frame lifecycle restart text)
 
 .PHONY: faults
-faults: deps ## stage 4 with a kernel that fails, comes short and late (SEED=7)
+faults: deps ## stages 4 and 5 with a kernel that fails, comes short and late (SEED=7)
 	@$(MAKE) integration FAULTS=1 SANITIZE=address,undefined FILES='$(FAULTED_FILES)'
 
 EXERCISED := $(patsubst tests/integration/exercise_stage%.py,STAGE=%,$(wildcard tests/integration/exercise_stage*.py))

@@ -166,7 +166,8 @@ static void uring_wake(struct worker *worker, struct worker *other)
 
 /* IORING_OP_MSG_RING: posts a completion to the other's ring, whose number it
  * has written down before it served. IOSQE_CQE_SKIP_SUCCESS: we hear of it only
- * if that fails. False without memory for the order: it stays owed. */
+ * if that fails, but at the end (the token says so), when we wait for it. False
+ * without memory for the order: it stays owed. */
 static bool order_wake(struct uring *uring, uint32_t other)
 {
     const struct uring *target = uring->worker->server->workers[other].io;
@@ -176,8 +177,12 @@ static bool order_wake(struct uring *uring, uint32_t other)
         return false;
     io_uring_prep_msg_ring(sqe, target->ring.uring.ring_fd, 0,
                            token(OPERATION_WOKEN, 0, 0), 0);
-    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(sqe, token(OPERATION_WAKE, other, 0));
+    io_uring_sqe_set_data64(sqe,
+                            token(OPERATION_WAKE, other, uring->finishing));
+    if (uring->finishing)
+        uring->operations++;
+    else
+        io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
     return true;
 }
 
@@ -197,11 +202,15 @@ static void wakes_due(struct uring *uring)
 
 /* EOVERFLOW: the other has more completions than have room, and so is awake.
  * ENOMEM, EAGAIN: the kernel has no memory for one more now. */
-static void wake_failed(struct uring *uring, const struct io_uring_cqe *cqe)
+static void on_wake(struct uring *uring, const struct io_uring_cqe *cqe)
 {
+    bool awaited = (uint16_t)(cqe->user_data >> 32);
+
     assert(cqe->res == -EOVERFLOW || cqe->res == -ENOMEM ||
-           cqe->res == -EAGAIN);
-    if (cqe->res != -EOVERFLOW)
+           cqe->res == -EAGAIN || (awaited && cqe->res == 0));
+    if (awaited)
+        uring->operations--;
+    if (cqe->res == -ENOMEM || cqe->res == -EAGAIN)
         uring->owed |= UINT64_C(1) << (uint32_t)cqe->user_data;
 }
 
@@ -225,7 +234,7 @@ static void on_completion(struct uring *uring, const struct io_uring_cqe *cqe)
         on_writable(uring, cqe);
         break;
     case OPERATION_WAKE:
-        wake_failed(uring, cqe);
+        on_wake(uring, cqe);
         break;
     case OPERATION_SEND:   /* sends_over has seen to it */
     case OPERATION_CANCEL: /* what it was about says how it ended */
@@ -322,9 +331,15 @@ static void turn(struct uring *uring)
     chat_publish(worker->chat);
 }
 
-/* What is still watched is taken back, and whom we owe it is woken. */
+/* What is still watched is taken back, and all others are woken once more: that
+ * one of the last wake-ups has failed we may not have heard yet. */
 static void finish(struct uring *uring)
 {
+    uint64_t workers = uring->worker->server->options.workers;
+    uint64_t own = UINT64_C(1) << uring->worker->index;
+
+    uring->finishing = true;
+    uring->owed = UINT64_MAX >> (64 - workers) & ~own;
     while (uring->operations > 0 || uring->owed != 0 ||
            !uring->ring.submitted) {
         unsigned count;

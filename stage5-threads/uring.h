@@ -51,6 +51,7 @@ struct uring {
     size_t operations;
     size_t sending; /* of them sends */
     uint64_t owed;  /* the workers that are to be woken, a bit each */
+    bool finishing; /* nobody looks later: wake-ups too are waited for */
     /* What is sent at the next turn_wait. */
     struct send sends[SENDS_MAX];
     size_t send_count;
@@ -67,7 +68,7 @@ enum operation {
     OPERATION_SEND,
     OPERATION_WRITABLE,
     OPERATION_CANCEL,
-    OPERATION_WAKE,  /* we have not been able to wake another */
+    OPERATION_WAKE,  /* what has become of waking another, if we are told */
     OPERATION_WOKEN, /* another has woken us */
 };
 

@@ -5,31 +5,36 @@
  * are not kept: a send is over when it is submitted, and so before what is
  * ordered, or happens, after that.
  */
-#include "stage4-uring/ring.h"
 #include "tests/faults/faults.h"
+#include "tests/faults/ring.h"
 
 #include "common/base/clock.h"
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp):
  * the names are the linker's */
+int __real_ring_open(struct ring *);
+int __wrap_ring_open(struct ring *);
 unsigned __real_ring_turn(struct ring *, struct __kernel_timespec *);
 unsigned __wrap_ring_turn(struct ring *, struct __kernel_timespec *);
 
 /* In time: most often none, for a flood is a hundred thousand turns. */
 #define BRIEF_IN 32
 #define BRIEF_NS (500 * NS_PER_US)
+#define OVERSLEPT_NS_MAX (1000 * NS_PER_US)
 #define LATE_TURNS_MAX 6
 /* From half of it on nothing is kept: a turn brings COMPLETIONS_MAX at most,
  * and as many go. */
 #define KEPT_MAX (8 * COMPLETIONS_MAX)
 
-static struct io_uring_cqe kept[KEPT_MAX]; /* in the order in which they came */
-static unsigned turns_left[KEPT_MAX];      /* until it is told */
-static bool prompt[KEPT_MAX];              /* it is told now, before others */
-static unsigned count;
+/* In the order in which they came. */
+static _Thread_local struct io_uring_cqe kept[KEPT_MAX];
+static _Thread_local unsigned turns_left[KEPT_MAX]; /* until it is told */
+static _Thread_local bool prompt[KEPT_MAX]; /* it is told now, before others */
+static _Thread_local unsigned count;
 
 /* What orders.c has marked, as it is to be told. */
 static struct io_uring_cqe unmarked(const struct io_uring_cqe *cqe)
@@ -38,7 +43,7 @@ static struct io_uring_cqe unmarked(const struct io_uring_cqe *cqe)
 
     return (struct io_uring_cqe){
         .user_data = cqe->user_data & ~MARKS,
-        .res = error ? -error : cqe->res,
+        .res = error && cqe->res >= 0 ? -error : cqe->res,
         .flags = cqe->flags,
     };
 }
@@ -123,6 +128,25 @@ static struct __kernel_timespec *shortened(struct __kernel_timespec *timeout,
     return brief;
 }
 
+/* Who is woken late: others have gone on meanwhile, and take it to be awake. */
+static void oversleep(const struct ring *ring, unsigned came)
+{
+    for (unsigned i = 0; i < came; i++) {
+        struct timespec pause = {0};
+
+        if (!(ring->completions[i].user_data & MARK_OVERSLEPT))
+            continue;
+        pause.tv_nsec = fault_below(OVERSLEPT_NS_MAX);
+        nanosleep(&pause, NULL);
+    }
+}
+
+int __wrap_ring_open(struct ring *ring)
+{
+    faults_begin();
+    return __real_ring_open(ring);
+}
+
 unsigned __wrap_ring_turn(struct ring *ring, struct __kernel_timespec *timeout)
 {
     struct __kernel_timespec brief = {0};
@@ -132,6 +156,7 @@ unsigned __wrap_ring_turn(struct ring *ring, struct __kernel_timespec *timeout)
         return __real_ring_turn(ring, timeout);
     came = __real_ring_turn(ring, shortened(timeout, &brief));
     orders_all_seen(&ring->uring);
+    oversleep(ring, came);
     turn_begins();
     for (unsigned i = 0; i < came; i++)
         keep(&ring->completions[i]);

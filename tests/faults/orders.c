@@ -6,15 +6,18 @@
  * and then it does nothing else either. One that is to come short is ordered
  * short.
  */
-#include "stage4-uring/ring.h"
 #include "tests/faults/faults.h"
+#include "tests/faults/ring.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp):
  * the names are the linker's */
+int __real_accept4(int, struct sockaddr *, socklen_t *, int);
+int __wrap_accept4(int, struct sockaddr *, socklen_t *, int);
 int __real_io_uring_submit(struct io_uring *);
 int __real_io_uring_submit_and_wait_timeout(struct io_uring *,
                                             struct io_uring_cqe **, unsigned,
@@ -36,31 +39,31 @@ int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *,
  * by an edge; but of a send that we have made short there is none. So there a
  * send stays as it is.
  *
- * By descriptor, the token of the poll; each of a connection's tokens ends with
- * its descriptor.
+ * By slot, the token of the poll; each of a connection's tokens ends with its
+ * slot, be that its descriptor or its place in a table.
  */
-static uint64_t watched[1 << 16];
+#define SLOTS_MAX (1 << 14)
 
-static bool is_watched(int fd)
+static _Thread_local uint64_t watched[SLOTS_MAX];
+
+static bool is_watched(uint64_t token)
 {
-    assert((size_t)fd < sizeof(watched) / sizeof(watched[0]));
-    return watched[fd] != 0;
+    assert((uint32_t)token < SLOTS_MAX);
+    return watched[(uint32_t)token] != 0;
 }
 
 static void watch(const struct io_uring_sqe *sqe)
 {
-    if ((uint32_t)sqe->user_data != (uint32_t)sqe->fd)
+    if (!(sqe->poll32_events & POLLOUT))
         return; /* of no connection */
-    assert(!is_watched(sqe->fd));
-    watched[sqe->fd] = sqe->user_data;
+    assert(!is_watched(sqe->user_data));
+    watched[(uint32_t)sqe->user_data] = sqe->user_data;
 }
 
 void order_over(uint64_t token)
 {
-    uint32_t fd = (uint32_t)token;
-
-    if (is_watched((int)fd) && watched[fd] == token)
-        watched[fd] = 0;
+    if (is_watched(token) && watched[(uint32_t)token] == token)
+        watched[(uint32_t)token] = 0;
 }
 
 /* ---- Changed ------------------------------------------------------------ */
@@ -85,17 +88,26 @@ static void change_receive(struct io_uring_sqe *sqe)
         sqe->len = (unsigned)fault_magnitude(LARGE_BYTES);
 }
 
-/* EMFILE, ENFILE: the server gives up its spare descriptor, and then the next
- * client may be one too many. */
-static void change_accept(struct io_uring_sqe *sqe)
+/* An error, or 0. EMFILE, ENFILE: the server gives up its spare descriptor, and
+ * then the next client may be one too many. */
+static unsigned accept_error(void)
 {
     static const unsigned deadly[] = {EMFILE, ENFILE};
     static const unsigned harmless[] = {ECONNABORTED, ENOMEM};
 
     if (fault_happens(FAULT_DEADLY))
-        fail(sqe, deadly[fault_below(2)]);
-    else if (fault_happens(FAULT_NO_ACCEPT))
-        fail(sqe, harmless[fault_below(2)]);
+        return deadly[fault_below(2)];
+    if (fault_happens(FAULT_NO_ACCEPT))
+        return harmless[fault_below(2)];
+    return 0;
+}
+
+static void change_accept(struct io_uring_sqe *sqe)
+{
+    unsigned error = accept_error();
+
+    if (error)
+        fail(sqe, error);
     else if (fault_happens(FAULT_ONCE))
         sqe->ioprio &= (uint16_t)~IORING_ACCEPT_MULTISHOT;
 }
@@ -113,7 +125,7 @@ static void change_poll(struct io_uring_sqe *sqe)
 
 /* A message of ours, for the other is the server's, who must not see it
  * changed. One for each entry of the queue: needed until that is submitted. */
-static struct part {
+static _Thread_local struct part {
     struct msghdr message;
     struct iovec vectors[VECTORS_MAX];
 } parts[ORDERS_MAX];
@@ -172,12 +184,34 @@ static void change_send(struct io_uring_sqe *sqe, struct part *part)
     sqe->user_data |= MARK_SEND;
     if (fault_happens(FAULT_DEADLY))
         fail(sqe, deadly[fault_below(3)]);
-    else if (is_watched(sqe->fd))
+    else if (is_watched(sqe->user_data))
         return;
     else if (fault_happens(FAULT_SEND_NOTHING))
         fail(sqe, EAGAIN);
     else if (fault_happens(FAULT_SEND_SHORT))
         shorten(sqe, part);
+}
+
+/* Wakes all the same, and says otherwise: of one that has no room for what
+ * wakes it, all that matters is that it is awake. */
+static void overflow(struct io_uring_sqe *sqe)
+{
+    sqe->flags &= (uint8_t)~IOSQE_CQE_SKIP_SUCCESS;
+    sqe->user_data |= (uint64_t)EOVERFLOW << MARK_ERROR_SHIFT;
+}
+
+/* `off` is what the other ring is told with. */
+static void change_wake(struct io_uring_sqe *sqe)
+{
+    static const unsigned wants[] = {ENOMEM, EAGAIN};
+
+    assert(!(sqe->off & MARKS));
+    if (fault_happens(FAULT_NO_WAKE))
+        fail(sqe, wants[fault_below(2)]);
+    else if (fault_happens(FAULT_NO_ROOM))
+        overflow(sqe);
+    else if (fault_happens(FAULT_OVERSLEPT))
+        sqe->off |= MARK_OVERSLEPT;
 }
 
 static void change(struct io_uring_sqe *sqe, struct part *part)
@@ -198,6 +232,9 @@ static void change(struct io_uring_sqe *sqe, struct part *part)
     case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
         change_send(sqe, part);
+        break;
+    case IORING_OP_MSG_RING:
+        change_wake(sqe);
         break;
     default:
         assert(!"an order that nothing is known of: see to it here");
@@ -223,7 +260,7 @@ static unsigned orders_kept(const struct io_uring *uring)
     return 1 + fault_below(count - 1);
 }
 
-static unsigned seen; /* up to here */
+static _Thread_local unsigned seen; /* up to here */
 
 void orders_all_seen(const struct io_uring *uring)
 {
@@ -261,6 +298,20 @@ static int refusal(const struct io_uring *uring)
     if (io_uring_sq_ready(uring) == 0)
         return -EINTR;
     return fault_below(2) ? -EAGAIN : -EBUSY;
+}
+
+/* ---- Called ------------------------------------------------------------- */
+
+/* What stage 4 orders, stage 5 calls. */
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length,
+                   int flags)
+{
+    unsigned error = faults_on() ? accept_error() : 0;
+
+    if (!error)
+        return __real_accept4(fd, address, length, flags);
+    errno = (int)error;
+    return -1;
 }
 
 /* ---- liburing's --------------------------------------------------------- */

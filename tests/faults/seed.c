@@ -5,31 +5,36 @@
 
 #include "tests/unit/support_random.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEADLY "deadly:"
 
-static struct rng rng;
+/* Written before main. */
 static bool on, deadly;
-/* One in so many; 0: never. */
-static unsigned rates[FAULTS_COUNT];
+static uint64_t seed;
+static unsigned rates[FAULTS_COUNT]; /* one in so many; 0: never */
 
-/* What costs the server a pause (1 ms in ring.c, 20 ms in accept.c) is never
- * frequent. */
+static _Thread_local struct rng rng;
+
+/* What costs the server a pause (1 ms in ring.c, 20 ms in accept.c, some of
+ * completions.c) is never frequent. */
 static const unsigned most[FAULTS_COUNT] = {
     [FAULT_ONCE] = 2,         [FAULT_RECEIVE_SHORT] = 2,
     [FAULT_NO_BUFFER] = 2,    [FAULT_NO_ACCEPT] = 16,
     [FAULT_NO_POLL] = 2,      [FAULT_SEND_SHORT] = 2,
     [FAULT_SEND_NOTHING] = 2, [FAULT_NOT_SUBMITTED] = 64,
     [FAULT_WAKE] = 2,         [FAULT_LATE] = 2,
-    [FAULT_DEADLY] = 300,
+    [FAULT_NO_WAKE] = 2,      [FAULT_NO_ROOM] = 2,
+    [FAULT_OVERSLEPT] = 16,   [FAULT_DEADLY] = 300,
 };
 
 /* Before main: the environment is read once, and there is one thread. */
 __attribute__((constructor)) static void read_seed(void)
 {
     static const unsigned times[] = {0, 1, 4, 16};
+    struct rng drawn;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
     const char *text = getenv("RINGCHAT_FAULTS");
 
@@ -39,10 +44,20 @@ __attribute__((constructor)) static void read_seed(void)
     deadly = strncmp(text, DEADLY, strlen(DEADLY)) == 0;
     if (deadly)
         text += strlen(DEADLY);
-    rng.state = strtoull(text, NULL, 10);
+    drawn.state = strtoull(text, NULL, 10);
     for (size_t i = 0; i < FAULTS_COUNT; i++)
-        rates[i] = most[i] * times[rng_below(&rng, 4)];
+        rates[i] = most[i] * times[rng_below(&drawn, 4)];
     rates[FAULT_DEADLY] = deadly ? most[FAULT_DEADLY] : 0;
+    seed = rng_next(&drawn);
+}
+
+/* Relaxed: it publishes nothing but itself. */
+void faults_begin(void)
+{
+    static _Atomic uint64_t begun;
+
+    rng.state =
+        seed + atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
 }
 
 bool faults_on(void)

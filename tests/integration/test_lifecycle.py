@@ -2,6 +2,7 @@
 
 import select
 import shlex
+import signal
 import subprocess
 import time
 
@@ -262,3 +263,22 @@ def test_a_thousand_come_and_go(server, sanitized):
         == ["* room lobby 1 members"],
         "no room is left but the one in use",
     )
+
+
+STOPS = 50
+
+
+@pytest.mark.families("tcp4", "unix")
+def test_stop_ends_with_the_last(start):
+    """Who stops waits for those who are left, and no longer, whichever of them
+    that is, and whoever served the others."""
+    for number in range(STOPS):
+        server = start("--drain-timeout", str(10 * WAIT))
+        last, gone = server.person("alice"), server.person("bob")
+        if number % 2 == 0:
+            last, gone = gone, last
+        gone.close()
+        server.signal(signal.SIGTERM)
+        last.read_to_end()
+        last.close()
+        assert server.wait_exit() == 0
