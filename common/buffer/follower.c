@@ -89,7 +89,8 @@ static void find_records(struct follower *follower, struct segment *oldest,
  * any time: nothing is looked at, and nothing is due.
  *
  * The head again, after `oldest` and `start`: each of them was stored when the
- * head was past it already, so the view has no place after its head.
+ * head had come so far already (to where that segment starts, to that place),
+ * so the view has no place after its head.
  */
 void follower_refresh(struct follower *follower)
 {

@@ -206,6 +206,8 @@ void segment_commit(struct segment *segment, uint32_t length,
     atomic_store_explicit(&segment->used, used + length, memory_order_release);
 }
 
+/* Acquire, though a follower has acquired its head: the owner may have appended
+ * since, and the search looks at those marks too. Partner: segment_commit. */
 uint32_t segment_records_within(const struct segment *segment, uint32_t offset)
 {
     uint32_t low = 0, high = acquire(&segment->records);

@@ -196,8 +196,8 @@ struct session {
     uint32_t request_id;   /* of what is being answered, 0: no number */
     uint16_t awaited : 14; /* answers that other workers owe it */
     bool freed : 1;        /* by the engine; it waits for what it is owed */
-    bool posting : 1; /* has said something in a room of another worker, and not
-                         heard of that one since */
+    bool posting : 1; /* has said something in a room of another worker, and had
+                         no fence since */
     uint8_t leaving_count : 6;
     bool parked : 1;     /* waits for another worker to answer its request */
     bool uncounted : 1;  /* its place is another's already */
