@@ -54,6 +54,10 @@
  * its timestamps. One byte more would make it two. */
 #define SPAN_BYTES_MAX (64 * KIB - 72)
 
+/* What the kernel takes from us for a TCP connection beyond what has been sent:
+ * two spans. */
+#define UNSENT_BYTES_MAX (128 * KIB)
+
 /* A session with more unread replies than this is not read from. */
 #define REPLIES_UNREAD_MAX (64 * KIB)
 

@@ -15,6 +15,7 @@
  */
 #include "common/base/listener.h"
 
+#include "common/base/limits.h"
 #include "common/base/number.h"
 
 #include <arpa/inet.h>
@@ -24,6 +25,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -344,18 +346,25 @@ static int tcp_bind(const struct listener *listener)
 /*
  * SO_REUSEADDR: connections of the server before us in TIME_WAIT do not keep
  * the port, see socket(7). IPV6_V6ONLY: [::] and 0.0.0.0 are two listeners,
- * whatever net.ipv6.bindv6only says, see ipv6(7).
+ * whatever net.ipv6.bindv6only says, see ipv6(7). TCP_NOTSENT_LOWAT, which
+ * connections inherit (tcp(7)): of what a peer is too slow to take, most stays
+ * in the rooms, where all share it, and not in megabytes of the kernel's for
+ * each; and a socket that can be written to again says soon that its peer takes
+ * something, however slowly.
  */
 static int tcp_open(struct listener *listener)
 {
     struct sockaddr *address = (void *)&listener->address;
-    const int on = 1;
+    const int on = 1, unsent = UNSENT_BYTES_MAX;
     int fd = listener->fd, result;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
         return -errno;
     if (address->sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+        return -errno;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+                   sizeof(unsent)) < 0)
         return -errno;
     result = tcp_bind(listener);
     if (result < 0)

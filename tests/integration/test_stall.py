@@ -1,6 +1,7 @@
 """One that does not read: whom it harms, and for how long."""
 
 import re
+import time
 
 import pytest
 
@@ -92,6 +93,31 @@ def test_one_that_stalls_is_cut(start, stage):
     alice.say("/quit")
     assert alice.read_to_end().count("[den] * bob left") == 1
     bob.close()
+
+
+def read_slowly(person, seconds):
+    """Takes 100 KB a second."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert person.socket.recv(2000), "the server has closed"
+        time.sleep(0.02)
+
+
+@pytest.mark.families("tcp4")
+@pytest.mark.capability("stalled_reader_harmless")
+def test_one_that_reads_slowly_stays(start, stage):
+    """Error 30 is for "queued output of which the peer took nothing in
+    `--stall-timeout`": who takes some of it stays, though much more waits."""
+    seconds = PATIENCE
+    server = start(STALL_OPTION[stage], str(seconds))
+    bob = server.person("bob", "den", **STALLED)
+    alice = server.person("alice", "den")
+    together(
+        lambda: flood(alice, "den"),
+        lambda: read_slowly(bob, 3 * seconds),
+    )
+    who = alice.ask_list("/who", "* end of who")
+    assert sorted(who) == ["* alice", "* bob"]
 
 
 def test_replies_wait_for_who_asked(start, stage):
