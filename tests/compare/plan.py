@@ -18,7 +18,7 @@ BESIDE_SECONDS = 0.7
 BESIDE_MORE = {"inspircd": 1.5, "ngircd": 0.3}
 CROWD_SECONDS = 1e-4  # for each client
 # A quick run has fewer: these points of the curves, and calls of these.
-QUICK_X = (10, 1000, 16, 1024)
+QUICK_X = (10, 1000, 1024)
 QUICK_CALLS = ("fanout-1-100", "paced")
 
 

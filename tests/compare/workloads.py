@@ -119,7 +119,7 @@ WORKLOADS = (
         "What connected ones need, and what entering adds: a membership "
         "beside the first room's, and ten seconds of traffic to tell a rate "
         "by, which the server keeps of all that have said or asked anything.",
-        "idle", 10000, unit="members", rounds=2, seconds=0.2,
+        "idle", 10000, unit="members", rounds=2, seconds=0.2, quick=False,
     ),
     Workload(
         "idle-1000", "1,000 who have entered a room and are silent",
