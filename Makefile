@@ -48,7 +48,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace compare million scale test faults sim sim-faults sim-test litmus coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace compare million scale test workers faults sim sim-faults sim-test litmus coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -266,6 +266,7 @@ PACKAGES_coverage := $(PACKAGES_run) $(PACKAGES_vectors) gcc gcovr libcmocka-dev
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_faults := $(PACKAGES_test)
+PACKAGES_workers := $(PACKAGES_test)
 PACKAGES_idle := $(PACKAGES_test)
 PACKAGES_trace := $(PACKAGES_test)
 # Without linux-perf, strace counts system calls.
@@ -440,13 +441,36 @@ $(UNITS:=.run): %.run: %
 NUMBERS := $(foreach stage,$(STAGES),$(patsubst stage%,%,$(firstword $(subst -, ,$(stage)))))
 TESTED  := $(or $(STAGE),$(filter $(if $(findstring thread,$(SANITIZE)),1 2 5,%),$(NUMBERS)))
 
+# What the shared tests start stage 5 with, unless the environment says: so that
+# both engines and several numbers of workers have a turn. AddressSanitizer sees
+# what epoll hands the kernel; of io_uring it would not.
+STAGE5_WITH := $(strip $(if $(findstring address,$(SANITIZE)),--workers 4 --io epoll, \
+    $(if $(findstring thread,$(SANITIZE)),--workers 4 --io uring,--workers 2 --io auto)))
+
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
 integration: $(PROGRAMS) $(LOAD) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
-	@echo '== integration: $(VARIANT)'
-	@RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n 3 -p no:cacheprovider \
+	@export RINGCHAT_STAGE5="$${RINGCHAT_STAGE5-$(STAGE5_WITH)}"; \
+	echo "== integration: $(VARIANT), stage 5 with $$RINGCHAT_STAGE5"; \
+	RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n 3 -p no:cacheprovider \
 	    --build-dir=$(OUT) $(TESTED:%=--stage=%) \
 	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)$(FILES)),|| [ $$? = 5 ])
+
+# What all stages share, of this variant. test_workers chooses for itself, and
+# what is of no stage does not change with the workers.
+.PHONY: workers
+workers: deps ## stage 5 on each engine with 1, 2 and 4 workers (ONLY=epoll, WORKERS="3 8", K=churn)
+	@$(MAKE) all
+	@failed=; \
+	for io in $(or $(ONLY),uring epoll); do \
+	    for count in $(or $(WORKERS),1 2 4); do \
+	        export RINGCHAT_STAGE5="--workers $$count --io $$io"; \
+	        $(MAKE) integration STAGE=5 \
+	            K='stage5 and not test_workers$(if $(K), and ($(K)))' || \
+	            failed="$$failed    $$RINGCHAT_STAGE5\n"; \
+	    done; \
+	done; \
+	[ -z "$$failed" ] || { printf '== workers: stage 5 failed with\n%b' "$$failed"; exit 1; }
 
 # What comes and goes, is much, or stops halfway. What options, deadlines and
 # single requests mean (binary, interrupted, key, operation, options, sealed,

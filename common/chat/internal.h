@@ -607,7 +607,7 @@ struct lane *room_admit(struct chat *, struct slice name, enum encoding,
 /* Where its log ends in that encoding, so far. */
 struct cursor room_end(const struct room *, enum encoding);
 
-/* Somebody leaves; he is counted still. */
+/* Somebody leaves, who is counted still; `quiet`: nobody is told. */
 void room_depart(struct chat *, struct room *, struct slice nick, bool quiet);
 
 /* Frees the lane if nobody needs it. */
@@ -664,7 +664,7 @@ bool memory_is_awaited(const struct chat *);
 /* Goes on to stop, as far as the other workers have come: when letters have
  * been taken, and when they have been published. */
 void stop_go_on(struct chat *);
-void stop_freeze(struct chat *);
+void stop_arrive(struct chat *);
 
 /* ---- registry.c ---- */
 

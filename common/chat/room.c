@@ -601,7 +601,7 @@ struct cursor room_end(const struct room *room, enum encoding encoding)
 void room_depart(struct chat *chat, struct room *room, struct slice nick,
                  bool quiet)
 {
-    if (!quiet && !chat->stopping)
+    if (!quiet)
         tell_presence(chat, room, EVENT_LEFT, nick, room->members);
     room->members--;
     room_close(chat, room);
@@ -625,9 +625,10 @@ static void leave_there(struct membership *membership)
 static void leave_here(struct membership *membership)
 {
     struct session *session = membership->session;
+    struct chat *chat = session->chat;
 
     membership->end = room_end(membership->room, session->encoding);
-    room_depart(session->chat, membership->room, session_nick(session), false);
+    room_depart(chat, membership->room, session_nick(session), chat->stopping);
     if (!membership_due(membership))
         membership_finish(membership);
 }

@@ -376,7 +376,7 @@ void chat_publish(struct chat *chat)
 {
     news_publish(chat);
     letters_publish(chat);
-    stop_freeze(chat);
+    stop_arrive(chat);
     if (all_are_served(chat))
         tell_served(chat);
     reclaim(chat);

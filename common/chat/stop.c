@@ -8,9 +8,10 @@
  *     STOP_FREEZING
  *      |  all that was parsed is the others' to see
  *     STOP_HEARING
- *      |  all have come so far, and what they had asked of us is done
+ *      |  all have come so far, and what they had asked of us is done, and
+ *      |  answered
  *     STOP_HEARD
- *      |  all have come so far
+ *      |  all have come so far, and what they had answered us is taken
  *     STOP_ENDING    every session is told, and ends
  */
 #include "common/chat/internal.h"
@@ -65,27 +66,25 @@ static bool all_arrived(const struct chat *chat, const _Atomic uint32_t *count)
            chat->shards->count;
 }
 
-/* After letters_publish: what has been parsed is out, unless it waits. */
-void stop_freeze(struct chat *chat)
+static bool anything_waits(const struct chat *chat)
 {
-    if (chat->stop != STOP_FREEZING)
-        return;
     for (uint32_t to = 0; to < chat->shards->count; to++) {
         if (chat->mail[to].waiting)
-            return;
+            return true;
     }
-    arrive(chat, &chat->shards->frozen, STOP_HEARING);
+    return false;
 }
 
-/* All that the others had sent when they froze lies there, or is taken. */
-static void stop_hear(struct chat *chat)
+/* After letters_publish: what has been parsed is out, unless it waits, and so
+ * is what has been answered. */
+void stop_arrive(struct chat *chat)
 {
     struct shards *shards = chat->shards;
 
-    if (chat->stop != STOP_HEARING || !all_arrived(chat, &shards->frozen))
-        return;
-    requests_take(chat);
-    if (!letters_wait(chat))
+    if (chat->stop == STOP_FREEZING && !anything_waits(chat))
+        arrive(chat, &shards->frozen, STOP_HEARING);
+    else if (chat->stop == STOP_HEARING && all_arrived(chat, &shards->frozen) &&
+             !letters_wait(chat))
         arrive(chat, &shards->heard, STOP_HEARD);
 }
 
@@ -104,12 +103,12 @@ void stop_go_on(struct chat *chat)
 
     if (!chat->stopping || chat->stop == STOP_ENDING)
         return;
-    stop_hear(chat);
     if (is_late)
         stop_late(chat);
     else if (chat->stop != STOP_HEARD ||
              !all_arrived(chat, &chat->shards->heard))
         return;
+    answers_take(chat); /* who has asked before the stop is answered */
     chat->stop = STOP_ENDING;
     sessions_stop(chat);
 }

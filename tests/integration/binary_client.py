@@ -45,6 +45,8 @@ class BinaryClient(Client):
         super().__init__(url, **socket_options)
         self.init = None
         self.answers_pings = True
+        # To who leaves a room and comes again, what was said is no gap.
+        self.stays_in_rooms = True
         self._last_id = 0
         self._acks = deque()
         self._pings = deque()
@@ -132,6 +134,10 @@ class BinaryClient(Client):
 
     def take_ack(self):
         return self._take(self._acks, "an ACK", WAIT)
+
+    def confirmed(self):
+        """The ACKs that have come and have not been taken."""
+        return [self.take_ack() for _ in range(len(self._acks))]
 
     def take_ping(self):
         return self._take(self._pings, "a ping", WAIT)
@@ -222,7 +228,8 @@ class BinaryClient(Client):
             assert ERROR_CODES[message.name] == message.code, message
             assert f"{message.text} ".startswith(f"{message.name} "), message
         elif message.type in (Type.MESSAGE, Type.NOTICE):
-            self._check_seq(message)
+            if self.stays_in_rooms:
+                self._check_seq(message)
 
     def _check_seq(self, message):
         """That a room's numbers have no gap but what is told to be missed,

@@ -33,6 +33,11 @@ STALL_OPTION = {
     5: "--stall-timeout",
 }
 
+# Those with several workers, and by what these may move bytes (`--io`).
+ENGINES = {
+    5: ("uring", "epoll"),
+}
+
 # How many clients at once a test may ask of it. One is one thread of stage 1,
 # two of stage 2.
 CROWD = {

@@ -7,6 +7,7 @@
  *
  *   wake-up   one publishes and asks whether to wake, the other prepares to
  *             sleep and looks: either is told, or the other finds it
+ *   before    who is told sees what the other did before it prepared to sleep
  *   one       both have news for one who sleeps: one of them is told
  *
  *     litmus_wake [--seconds 2]
@@ -15,12 +16,10 @@
 #include "common/shard/queue.h"
 #include "common/shard/wake.h"
 #include "tests/litmus/support.h"
-#include "tests/unit/support_random.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -28,25 +27,14 @@
 /* More than a cache holds of them would only be slower. */
 #define TRIALS 256
 
-/* Steps of a loop, at most, by which one comes before the other: about as long
- * as a store takes to be seen. */
-#define AHEAD_MAX 100
-
-/* Before one lets others run: then the other has no processor. */
-#define PATIENCE 10000
-
 /* Each of the two has its own of both. */
 struct trial {
     struct queue queue;
     struct sleeper sleeper;
     alignas(CACHE_LINE_BYTES) bool told; /* the one with news */
     alignas(CACHE_LINE_BYTES) bool met;  /* the sleeper: found it, or told */
-};
-
-/* How often each has come to the meeting point: publishes, with release, all
- * it did before to the other, who loads it with acquire. */
-struct arrivals {
-    alignas(CACHE_LINE_BYTES) _Atomic uint64_t count;
+    /* The sleeper's, in a round. No atomic: `sleeping` alone publishes it. */
+    alignas(CACHE_LINE_BYTES) uint64_t prepared;
 };
 
 static struct budget budget;
@@ -57,29 +45,6 @@ static struct arrivals newsman_arrivals, sleeper_arrivals;
  * they meet. Relaxed: neither publishes anything. */
 static _Atomic bool time_is_up, is_last_round;
 
-/* Waits for the other one. */
-static void meet(struct arrivals *mine, struct arrivals *others)
-{
-    uint64_t count =
-        atomic_load_explicit(&mine->count, memory_order_relaxed) + 1;
-
-    atomic_store_explicit(&mine->count, count, memory_order_release);
-    for (unsigned i = 1;; i++) {
-        if (atomic_load_explicit(&others->count, memory_order_acquire) >= count)
-            return;
-        if (i % PATIENCE == 0)
-            sched_yield();
-    }
-}
-
-static void dawdle(struct rng *rng)
-{
-    size_t steps = rng_below(rng, 2) * rng_below(rng, AHEAD_MAX);
-
-    for (volatile size_t i = 0; i < steps; i++)
-        ;
-}
-
 /* Every other trial is of the second kind. */
 static bool has_two_newsmen(size_t trial)
 {
@@ -88,10 +53,14 @@ static bool has_two_newsmen(size_t trial)
 
 /* ---- Who has news ------------------------------------------------------- */
 
-static void tell(struct trial *trial)
+static void tell(size_t number, uint64_t round)
 {
+    struct trial *trial = &trials[number];
+
     queue_publish(&trial->queue);
     trial->told = wake_needed(&trial->sleeper);
+    if (!has_two_newsmen(number) && trial->told && trial->prepared != round)
+        broken("before: told, and does not see what was before that");
 }
 
 static void write_news(struct trial *trial)
@@ -101,6 +70,14 @@ static void write_news(struct trial *trial)
     assert(bytes); /* wake_up has given the room back */
     bytes[0] = 1;
     queue_commit(&trial->queue);
+}
+
+/* To whom is awake one has news, too. So the flag is in our cache, and the
+ * sleeper's store to it on its way for as long as a store can be. */
+static void tell_awake(size_t number)
+{
+    if (!has_two_newsmen(number) && wake_needed(&trials[number].sleeper))
+        broken("wake-up: one who is awake is told");
 }
 
 static void check(size_t number)
@@ -117,18 +94,22 @@ static void check(size_t number)
 static void *bring_news(void *argument)
 {
     struct rng rng = {1};
+    uint64_t round = 0;
     bool last;
 
     (void)argument;
     do {
+        round++;
         last = atomic_load_explicit(&time_is_up, memory_order_relaxed);
         atomic_store_explicit(&is_last_round, last, memory_order_relaxed);
-        for (size_t i = 0; i < TRIALS; i++)
+        for (size_t i = 0; i < TRIALS; i++) {
             write_news(&trials[i]);
+            tell_awake(i);
+        }
         for (size_t i = 0; i < TRIALS; i++) {
             meet(&newsman_arrivals, &sleeper_arrivals);
-            dawdle(&rng);
-            tell(&trials[i]);
+            linger(&rng);
+            tell(i, round);
         }
         meet(&newsman_arrivals, &sleeper_arrivals);
         for (size_t i = 0; i < TRIALS; i++)
@@ -147,8 +128,9 @@ static bool finds_news(struct trial *trial)
     return queue_peek(&trial->queue, &length) != NULL;
 }
 
-static void fall_asleep(struct trial *trial)
+static void fall_asleep(struct trial *trial, uint64_t round)
 {
+    trial->prepared = round;
     sleep_prepare(&trial->sleeper);
     trial->met = finds_news(trial);
 }
@@ -175,17 +157,19 @@ static void wake_up(size_t number)
 static void *sleep_and_wake(void *argument)
 {
     struct rng rng = {2};
+    uint64_t round = 0;
     bool last;
 
     (void)argument;
     do {
+        round++;
         for (size_t i = 0; i < TRIALS; i++) {
             meet(&sleeper_arrivals, &newsman_arrivals);
-            dawdle(&rng);
+            linger(&rng);
             if (has_two_newsmen(i))
                 tell_too(&trials[i]);
             else
-                fall_asleep(&trials[i]);
+                fall_asleep(&trials[i], round);
         }
         meet(&sleeper_arrivals, &newsman_arrivals);
         last = atomic_load_explicit(&is_last_round, memory_order_relaxed);
@@ -210,24 +194,14 @@ static void prepare(void)
     }
 }
 
-static pthread_t start(void *run(void *))
-{
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, run, NULL);
-
-    if (error != 0)
-        broken("pthread_create: %s", strerrordesc_np(error));
-    return thread;
-}
-
 int main(int argc, char **argv)
 {
     struct settings settings = settings_parse(argc, argv);
     pthread_t newsman, sleeper;
 
     prepare();
-    newsman = start(bring_news);
-    sleeper = start(sleep_and_wake);
+    newsman = thread_start(bring_news);
+    sleeper = thread_start(sleep_and_wake);
     nanosleep(&(struct timespec){.tv_sec = settings.seconds}, NULL);
     atomic_store_explicit(&time_is_up, true, memory_order_relaxed);
     pthread_join(newsman, NULL);

@@ -1,5 +1,5 @@
 /*
- * Three options and one line.
+ * Three options, one line, and one meeting point.
  */
 #include "tests/litmus/support.h"
 
@@ -9,9 +9,11 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -63,4 +65,43 @@ struct settings settings_parse(int argc, char **argv)
             exit(EX_USAGE);
     }
     return settings;
+}
+
+/* ---- Meetings ----------------------------------------------------------- */
+
+#define LINGER_MAX 100
+
+/* Before one lets others run: then the other has no processor. */
+#define PATIENCE 10000
+
+pthread_t thread_start(void *run(void *))
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, run, NULL);
+
+    if (error != 0)
+        broken("pthread_create: %s", strerrordesc_np(error));
+    return thread;
+}
+
+void meet(struct arrivals *mine, struct arrivals *others)
+{
+    uint64_t count =
+        atomic_load_explicit(&mine->count, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(&mine->count, count, memory_order_release);
+    for (unsigned i = 1;; i++) {
+        if (atomic_load_explicit(&others->count, memory_order_acquire) >= count)
+            return;
+        if (i % PATIENCE == 0)
+            sched_yield();
+    }
+}
+
+void linger(struct rng *rng)
+{
+    size_t steps = rng_below(rng, 2) * rng_below(rng, LINGER_MAX);
+
+    for (volatile size_t i = 0; i < steps; i++)
+        ;
 }

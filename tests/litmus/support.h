@@ -1,9 +1,17 @@
 /*
- * What the programs of tests/litmus have in common: options, and how they end
- * when a promise is broken.
+ * What the programs of tests/litmus have in common: options, how they end when
+ * a promise is broken, and how two threads come to a moment at once.
  */
 #ifndef RINGCHAT_LITMUS_SUPPORT_H
 #define RINGCHAT_LITMUS_SUPPORT_H
+
+#include "common/base/cache_line.h"
+#include "tests/unit/support_random.h"
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdint.h>
 
 #define LITMUS_WORKERS_MAX 16
 
@@ -20,5 +28,21 @@ struct settings settings_parse(int argc, char **argv);
  * say next follows from this. */
 _Noreturn void broken(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
+
+/* pthread_create(3), which has to do. */
+pthread_t thread_start(void *run(void *));
+
+/* How often one of two has come to where they meet: publishes, with release,
+ * all it did before to the other, who loads it with acquire. */
+struct arrivals {
+    alignas(CACHE_LINE_BYTES) _Atomic uint64_t count;
+};
+
+/* Waits for the other one. */
+void meet(struct arrivals *mine, struct arrivals *others);
+
+/* Some steps, so that now the one comes first and now the other: about as long
+ * as a store takes to be seen. */
+void linger(struct rng *);
 
 #endif

@@ -217,6 +217,31 @@ static void test_many_ends(void **state)
     engine_stop();
 }
 
+/* Who has left as its worker did not know of a stop has left before it, though
+ * the room's owner hears of that when it does know: the room is told. */
+static void test_left_just_before_a_stop(void **state)
+{
+    struct client *members[2], *leaver;
+
+    (void)state;
+    start();
+    for (unsigned worker = 0; worker < 2; worker++)
+        members[worker] = member_at(worker, den);
+    leaver = member_at(1, den);
+    client_tell(leaver, "/nick ann");
+    engine_forget();
+    client_send(leaver, "/leave %s", den);
+    engine_turn();
+    engine_shutdown();
+    engine_run();
+    client_expect(leaver, "* left %s", den);
+    for (unsigned worker = 0; worker < 2; worker++) {
+        client_expect(members[worker], "[%s] * ann left", den);
+        client_expect_start(members[worker], "! shutdown");
+    }
+    engine_stop();
+}
+
 /* A worker that always has somebody to send something to keeps no other from
  * going on. */
 static void test_busy_worker(void **state)
@@ -357,6 +382,7 @@ int main(void)
         TEST_OF_TWO(test_closed_in_flight),
         TEST_OF_TWO(test_left_ahead_of_the_news),
         TEST_OF_TWO(test_many_ends),
+        TEST_OF_TWO(test_left_just_before_a_stop),
         TEST_OF_TWO(test_busy_worker),
         TEST_OF_TWO(test_leaver_does_not_lag),
         TEST_OF_TWO(test_failed_behind_the_end),
