@@ -180,17 +180,15 @@ def test_version(run):
 # --- start
 
 
-def starting(stage):
-    """The events of a start with one listener. Stage 5 has a choice."""
-    return ["listening", *(["io"] if stage == 5 else []), "ready"]
+# The events of a start with one listener.
+STARTING = ["listening", "ready"]
 
 
-def test_start_lines(server, stage, family):
+def test_start_lines(server, family):
     """The rule: "First `event=listening url=text://127.0.0.1:4000` for each
-    listener, with the real port, then `event=ready`"; in stage 5 `io` between
-    them."""
+    listener, with the real port, then `event=ready`"."""
     names = [event["event"] for event in server.events]
-    assert names == starting(stage)
+    assert names[:2] == STARTING
     form = {
         "tcp4": r"text://127\.0\.0\.1:[1-9]\d*",
         "tcp6": r"text://\[::1\]:[1-9]\d*",
@@ -637,7 +635,7 @@ def test_closed_standard_descriptors_that_stay_so(run):
     expect_refusal(done, SYSTEM, "cannot start")
 
 
-def test_log_in_json(start, stage):
+def test_log_in_json(start):
     """`--log-format json`: every line is one object of JSON."""
     server = start("--log-format", "json")
     alice = server.person("alice", "den")
@@ -650,8 +648,7 @@ def test_log_in_json(start, stage):
     events = [json.loads(line) for line in server.log]
     assert all({"time", "level", "event"} <= event.keys() for event in events)
     names = [event["event"] for event in events]
-    begun = starting(stage)
-    assert names[:len(begun)] == begun
+    assert names[:2] == STARTING
     assert {"connected", "disconnected", "draining"} <= set(names)
     assert names[-1] == "stopped"
 
