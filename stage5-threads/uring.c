@@ -166,8 +166,8 @@ static void uring_wake(struct worker *worker, struct worker *other)
 
 /* IORING_OP_MSG_RING: posts a completion to the other's ring, whose number it
  * has written down before it served. IOSQE_CQE_SKIP_SUCCESS: we hear of it only
- * if that fails, but at the end (the token says so), when we wait for it. False
- * without memory for the order: it stays owed. */
+ * if that fails, but at the end, when we wait for it. False without memory for
+ * the order: it stays owed. */
 static bool order_wake(struct uring *uring, uint32_t other)
 {
     const struct uring *target = uring->worker->server->workers[other].io;
@@ -177,12 +177,13 @@ static bool order_wake(struct uring *uring, uint32_t other)
         return false;
     io_uring_prep_msg_ring(sqe, target->ring.uring.ring_fd, 0,
                            token(OPERATION_WOKEN, 0, 0), 0);
-    io_uring_sqe_set_data64(sqe,
-                            token(OPERATION_WAKE, other, uring->finishing));
-    if (uring->finishing)
+    if (uring->finishing) {
+        io_uring_sqe_set_data64(sqe, token(OPERATION_LAST_WAKE, other, 0));
         uring->operations++;
-    else
+    } else {
+        io_uring_sqe_set_data64(sqe, token(OPERATION_WAKE, other, 0));
         io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    }
     return true;
 }
 
@@ -204,12 +205,8 @@ static void wakes_due(struct uring *uring)
  * ENOMEM, EAGAIN: the kernel has no memory for one more now. */
 static void on_wake(struct uring *uring, const struct io_uring_cqe *cqe)
 {
-    bool awaited = (uint16_t)(cqe->user_data >> 32);
-
     assert(cqe->res == -EOVERFLOW || cqe->res == -ENOMEM ||
-           cqe->res == -EAGAIN || (awaited && cqe->res == 0));
-    if (awaited)
-        uring->operations--;
+           cqe->res == -EAGAIN || cqe->res == 0);
     if (cqe->res == -ENOMEM || cqe->res == -EAGAIN)
         uring->owed |= UINT64_C(1) << (uint32_t)cqe->user_data;
 }
@@ -232,6 +229,10 @@ static void on_completion(struct uring *uring, const struct io_uring_cqe *cqe)
         break;
     case OPERATION_WRITABLE:
         on_writable(uring, cqe);
+        break;
+    case OPERATION_LAST_WAKE:
+        uring->operations--;
+        on_wake(uring, cqe);
         break;
     case OPERATION_WAKE:
         on_wake(uring, cqe);

@@ -68,8 +68,9 @@ enum operation {
     OPERATION_SEND,
     OPERATION_WRITABLE,
     OPERATION_CANCEL,
-    OPERATION_WAKE,  /* what has become of waking another, if we are told */
-    OPERATION_WOKEN, /* another has woken us */
+    OPERATION_WAKE,      /* waking another has failed */
+    OPERATION_LAST_WAKE, /* what has become of waking it at the end */
+    OPERATION_WOKEN,     /* another has woken us */
 };
 
 /* ---- uring.c ---- */

@@ -347,10 +347,10 @@ static int tcp_bind(const struct listener *listener)
  * SO_REUSEADDR: connections of the server before us in TIME_WAIT do not keep
  * the port, see socket(7). IPV6_V6ONLY: [::] and 0.0.0.0 are two listeners,
  * whatever net.ipv6.bindv6only says, see ipv6(7). TCP_NOTSENT_LOWAT, which
- * connections inherit (tcp(7)): of what a peer is too slow to take, most stays
- * in the rooms, where all share it, and not in megabytes of the kernel's for
- * each; and a socket that can be written to again says soon that its peer takes
- * something, however slowly.
+ * connections inherit (ip-sysctl.rst, tcp_notsent_lowat): of what a peer is too
+ * slow to take, most stays in the rooms, where all share it, and not in
+ * megabytes of the kernel's for each; and a socket that can be written to again
+ * says soon that its peer takes something, however slowly.
  */
 static int tcp_open(struct listener *listener)
 {

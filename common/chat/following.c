@@ -82,7 +82,7 @@ void following_join(struct chat *chat, struct following *following,
                     struct shared_lane *shared, struct cursor cursor)
 {
     if (!following->known)
-        following->told = cursor;
+        following->news_head = cursor;
     following->known = true;
     following->turn = chat->turn;
     if (follower_join(&following->follower, shared, cursor))
@@ -145,7 +145,7 @@ void following_news(struct chat *chat, struct reach *reach, struct cursor head)
 
     reach_heed(reach);
     look(chat, following);
-    following->told = head;
+    following->news_head = head;
     room->unvisited = room->readers;
     if (room->readers > 0)
         rooms_ready_add(chat, room);

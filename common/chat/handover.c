@@ -10,9 +10,11 @@
  *                                      <--  RENAMED
  *     TOPIC    waits                   <->  TOPIC_IS
  *     COUNT    waits                   <->  COUNTED
- *     LEAVE    takes nothing more      -->  tells the room
+ *     LEAVE    takes what there was    -->  tells the room
+ *              news of by then
  *              takes all up to the end <--  LEFT    where that is
- *              looks, and sends it on  <--  NEWS    once until it has looked
+ *              looks, and sends it on  <--  NEWS    up to where; once until it
+ *                                                   has looked
  *     SETTLE   all here have all       -->  drops the tail; or, if nobody is
  *                                           left there, dismisses the follower
  *                                      <--  SETTLED
@@ -379,25 +381,30 @@ static struct session *session_at(struct chat *chat, struct session *at,
     return NULL;
 }
 
+/* It ends the session, whose last word it is unless another error was first. */
+static void post_failed(struct session *session, uint32_t id)
+{
+    if (session->binary)
+        session->binary->post_failed = true;
+    if (session_can_fail(session))
+        session->request_id = id;
+    fault(session, "no memory for a message");
+}
+
 static void take_posted(struct chat *chat, const struct letter *letter)
 {
     uint32_t id = letter->posted.id;
     struct session *session = id > 0 ? letter->posted.session
                                      : session_at(chat, letter->posted.session,
                                                   letter->posted.session_id);
-
     bool is_relieved;
 
     if (!session)
         return;
-    if (letter->posted.seq > 0) {
-        /* Answers keep their order: none follows the one that ends it. */
-        if (session->error != ERROR_INTERNAL)
-            session_acknowledge(session, id, letter->posted.seq);
-    } else if (session_can_fail(session)) {
-        session->request_id = id;
-        fault(session, "no memory for a message");
-    }
+    if (letter->posted.seq == 0)
+        post_failed(session, id);
+    else if (!session->binary->post_failed) /* or an answer would be left out */
+        session_acknowledge(session, id, letter->posted.seq);
     if (id == 0)
         return;
     is_relieved = session->awaited == AWAITED_MAX + 1;

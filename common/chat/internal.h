@@ -152,6 +152,7 @@ struct binary {
     uint64_t rtt_us;                             /* the last one, 0: none yet */
     uint8_t unanswered; /* pings in a row, the last one counted */
     uint8_t posted_to;  /* the worker of the room, if it is `posting` */
+    bool post_failed; /* with another worker: what is behind is not answered */
 };
 
 struct inbox; /* intake.c */
@@ -264,8 +265,8 @@ struct following {
     struct follower follower;
     struct waiter waiter; /* to settle the lane */
     struct room *room;
-    struct cursor told; /* the lane's head, as of the last news */
-    uint64_t turn;      /* in which it was last brought up to date */
+    struct cursor news_head; /* of the lane, as of the last news */
+    uint64_t turn;           /* in which it was last brought up to date */
     enum encoding encoding;
     bool known;    /* to the owner */
     bool settling; /* a letter is on its way */

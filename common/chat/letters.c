@@ -265,18 +265,25 @@ bool letters_are_there(struct chat *chat)
     return false;
 }
 
+bool letters_are_unsent(const struct chat *chat)
+{
+    for (uint32_t to = 0; to < chat->shards->count; to++) {
+        if (chat->mail[to].waiting)
+            return true;
+    }
+    return false;
+}
+
 bool letters_wait(struct chat *chat)
 {
     size_t length;
 
-    for (uint32_t other = 0; other < chat->shards->count; other++) {
-        if (other == chat->worker)
-            continue;
-        if (chat->mail[other].waiting ||
-            queue_peek(&mail_from(chat, other)->requests, &length))
+    for (uint32_t from = 0; from < chat->shards->count; from++) {
+        if (from != chat->worker &&
+            queue_peek(&mail_from(chat, from)->requests, &length))
             return true;
     }
-    return false;
+    return letters_are_unsent(chat);
 }
 
 void letters_publish(struct chat *chat)

@@ -247,6 +247,9 @@ void requests_take(struct chat *);
 /* Whether something lies there that those would take now. */
 bool letters_are_there(struct chat *);
 
+/* Whether something waits for room to be sent. */
+bool letters_are_unsent(const struct chat *);
+
 /* Whether something lies there that has to wait, or waits to be sent: nobody
  * will wake us for it. */
 bool letters_wait(struct chat *);

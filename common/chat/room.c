@@ -59,7 +59,7 @@ static struct cursor membership_head(const struct membership *membership)
 struct cursor membership_end(const struct membership *membership)
 {
     if (membership->awaited)
-        return membership_following(membership)->told;
+        return membership_following(membership)->news_head;
     if (membership->leaving)
         return membership->end;
     return membership_head(membership);

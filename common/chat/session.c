@@ -442,6 +442,7 @@ static void end_in_error(struct session *session)
         return;
     }
     session->ending = ENDING_ERROR;
+    session->progress_ns = session->chat->now_ns; /* as in session_end */
     session->until_ns =
         earlier(session->until_ns, error_deadline(session->chat));
     timers_advance(&session->chat->timers, session, session_deadline(session));

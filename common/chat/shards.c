@@ -431,12 +431,8 @@ void chat_awake(struct chat *chat)
 
 static bool is_done(const struct chat *chat)
 {
-    for (uint32_t to = 0; to < chat->shards->count; to++) {
-        if (chat->mail[to].waiting)
-            return false;
-    }
-    return chat->sessions_pool.objects == 0 && chat->followings == 0 &&
-           chat->listings == 0;
+    return !letters_are_unsent(chat) && chat->sessions_pool.objects == 0 &&
+           chat->followings == 0 && chat->listings == 0;
 }
 
 bool chats_are_done(struct chat *chat)

@@ -15,8 +15,7 @@
  *     chat_publish           what the others are due is theirs to see
  *     if (chat_sleep())      nothing has come meanwhile
  *         wait, until chat_deadline (asked now, for what has come may have to
- *         wait) or the wake-up of another worker
- *     chat_awake
+ *         wait) or the wake-up of another worker, and chat_awake
  *
  * A wake-up counts even if it comes before the wait begins.
  */

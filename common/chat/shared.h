@@ -54,7 +54,7 @@ struct shards {
     _Atomic uint64_t done;
     /* Workers that are past STOP_FREEZING, and past STOP_HEARING. Each adds
      * itself with release: what it has published comes before. Partner: the
-     * acquire loads in stop_arrive and stop_go_on. */
+     * acquire load in all_arrived. */
     _Atomic uint32_t frozen, heard;
     /* Numbers sessions; nothing is ordered by it: relaxed. */
     _Atomic uint64_t last_id;

@@ -66,25 +66,17 @@ static bool all_arrived(const struct chat *chat, const _Atomic uint32_t *count)
            chat->shards->count;
 }
 
-static bool anything_waits(const struct chat *chat)
-{
-    for (uint32_t to = 0; to < chat->shards->count; to++) {
-        if (chat->mail[to].waiting)
-            return true;
-    }
-    return false;
-}
-
 /* After letters_publish: what has been parsed is out, unless it waits, and so
- * is what has been answered. */
+ * is what has been answered. A listing goes from worker to worker, so those who
+ * have heard all may be asked still, as long as it is not back. */
 void stop_arrive(struct chat *chat)
 {
     struct shards *shards = chat->shards;
 
-    if (chat->stop == STOP_FREEZING && !anything_waits(chat))
+    if (chat->stop == STOP_FREEZING && !letters_are_unsent(chat))
         arrive(chat, &shards->frozen, STOP_HEARING);
     else if (chat->stop == STOP_HEARING && all_arrived(chat, &shards->frozen) &&
-             !letters_wait(chat))
+             !letters_wait(chat) && chat->listings == 0)
         arrive(chat, &shards->heard, STOP_HEARD);
 }
 

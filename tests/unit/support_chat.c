@@ -516,6 +516,13 @@ int engine_of_two(void **state)
     return 0;
 }
 
+int engine_of_three(void **state)
+{
+    (void)state;
+    workers_forced = 3;
+    return 0;
+}
+
 int engine_together(void **state)
 {
     (void)state;

@@ -125,8 +125,12 @@ void engine_start_default(void);
 #define TEST_OF_TWO(test)                                                      \
     cmocka_unit_test_setup_teardown(test, engine_of_two, engine_together)
 
+#define TEST_OF_THREE(test)                                                    \
+    cmocka_unit_test_setup_teardown(test, engine_of_three, engine_together)
+
 int engine_alone(void **state);
 int engine_of_two(void **state);
+int engine_of_three(void **state);
 int engine_together(void **state);
 
 /* Resets every connection, and ends the chat, which must have kept nothing. */

@@ -374,6 +374,91 @@ static void test_metrics_behind_the_end(void **state)
     engine_stop();
 }
 
+static void turn_begin_of(unsigned worker)
+{
+    struct chat *chat = shards_chat(engine.shards, worker);
+
+    if (chat_sleep(chat))
+        chat_awake(chat);
+    chat_announce(chat);
+    chat_tick(chat, engine.now_ns, engine.wall_us);
+}
+
+static void turn_of(unsigned worker)
+{
+    turn_begin_of(worker);
+    chat_publish(shards_chat(engine.shards, worker));
+}
+
+static void stop_of(unsigned worker)
+{
+    chat_shutdown(shards_chat(engine.shards, worker), DRAIN_NS);
+}
+
+/* What was asked for before the stop is answered, though it goes from one to
+ * another who has heard all already. */
+static void test_listing_at_a_stop(void **state)
+{
+    struct client *asker;
+    bool told = false;
+
+    (void)state;
+    engine_start_default();
+    assert_int_equal(engine.workers, 3);
+    asker = open_at(0);
+    for (unsigned worker = 1; worker < 3; worker++) {
+        stop_of(worker);
+        turn_of(worker);
+    }
+    turn_begin_of(0);
+    asker->reading =
+        session_receive(asker->session, "/rooms\n", 7) == VERDICT_CONTINUE;
+    chat_publish(shards_chat(engine.shards, 0));
+    stop_of(0);
+    turn_of(0);
+    turn_of(0);
+    turn_of(2);
+    turn_of(1);
+    turn_of(0);
+    engine_run();
+    for (const char *line; (line = client_line(asker));)
+        told |= strstr(line, "end of rooms") != NULL;
+    assert_true(told);
+    engine_stop();
+}
+
+/* Of two posts the first fails with the room's worker while the session ends
+ * for another reason: the second is not acknowledged as if it had not. */
+static void test_failed_behind_another_error(void **state)
+{
+    bool failed = false;
+
+    (void)state;
+    for (unsigned n = 1; n < 100 && !failed; n++) {
+        struct client *poster;
+
+        start();
+        (void)member_at(0, den);
+        poster = frame_member_at(1);
+        frame_command(poster, 1, "join %s", den);
+        engine_run();
+        client_forget(poster);
+        frame_message(poster, 7, "", "%s", long_text());
+        frame_message(poster, 8, "", "x");
+        engine_turn();
+        session_lag_out(poster->session);
+        alloc_fail_at(n);
+        engine_turn();
+        alloc_fail_at(0);
+        engine_run();
+        failed = engine_logged("no memory for a message") > 0;
+        for (const char *line; failed && (line = client_line(poster));)
+            assert_null(strstr(line, "ACK"));
+        engine_stop();
+    }
+    assert_true(failed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +472,8 @@ int main(void)
         TEST_OF_TWO(test_leaver_does_not_lag),
         TEST_OF_TWO(test_failed_behind_the_end),
         TEST_OF_TWO(test_metrics_behind_the_end),
+        TEST_OF_TWO(test_failed_behind_another_error),
+        TEST_OF_THREE(test_listing_at_a_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
