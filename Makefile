@@ -443,9 +443,16 @@ TESTED  := $(or $(STAGE),$(filter $(if $(findstring thread,$(SANITIZE)),1 2 5,%)
 
 # What the shared tests start stage 5 with, unless the environment says: so that
 # both engines and several numbers of workers have a turn. AddressSanitizer sees
-# what epoll hands the kernel; of io_uring it would not.
-STAGE5_WITH := $(strip $(if $(findstring address,$(SANITIZE)),--workers 4 --io epoll, \
-    $(if $(findstring thread,$(SANITIZE)),--workers 4 --io uring,--workers 2 --io auto)))
+# what epoll hands the kernel; of io_uring it would not. Faults are before rings.
+ifneq ($(FAULTS),)
+STAGE5_WITH := --workers 2 --io uring
+else ifneq ($(findstring address,$(SANITIZE)),)
+STAGE5_WITH := --workers 4 --io epoll
+else ifneq ($(findstring thread,$(SANITIZE)),)
+STAGE5_WITH := --workers 4 --io uring
+else
+STAGE5_WITH := --workers 2 --io auto
+endif
 
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
