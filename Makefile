@@ -459,7 +459,7 @@ endif
 integration: $(PROGRAMS) $(LOAD) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
 	@export RINGCHAT_STAGE5="$${RINGCHAT_STAGE5-$(STAGE5_WITH)}"; \
 	echo "== integration: $(VARIANT), stage 5 with $$RINGCHAT_STAGE5"; \
-	RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n 3 -p no:cacheprovider \
+	RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n $(if $(SANITIZE),4,3) -p no:cacheprovider \
 	    --build-dir=$(OUT) $(TESTED:%=--stage=%) \
 	    $(if $(K),-k '$(K)') $(if $(and $(K),$(SELECTED)$(FILES)),|| [ $$? = 5 ])
 
