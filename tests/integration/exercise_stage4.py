@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from crowd import gather
-from timing import until
+from figures import figures, grown
 
 pytestmark = [pytest.mark.stages(4), pytest.mark.families("tcp4")]
 
@@ -17,29 +17,6 @@ MEMBERS = 20
 # More than stage 4 has large buffers, which are 64; and what fills many.
 TALKERS = 300
 TALK = b"\n" * 200_000
-
-
-def figures(server, name):
-    """The numbers of a new `event=NAME`, asked for by SIGUSR1."""
-
-    def events():
-        return [e for e in list(server.events) if e.get("event") == name]
-
-    before = len(events())
-    server.signal(signal.SIGUSR1)
-    until(lambda: len(events()) > before, f"event={name}")
-    return {
-        key: int(value)
-        for key, value in events()[-1].items()
-        if value.isdigit()
-    }
-
-
-def grown(server, name, before):
-    return {
-        key: value - before[key]
-        for key, value in figures(server, name).items()
-    }
 
 
 def test_1_what_a_turn_does(start):

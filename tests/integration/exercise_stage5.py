@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from timing import WAIT, until
+from figures import figures, grown
+from timing import WAIT
 
 pytestmark = [pytest.mark.stages(5), pytest.mark.families("tcp4")]
 
@@ -22,29 +23,6 @@ LINES = 40
 # it has no processor for so long, two lines are as one, but not often.
 CALM = 0.02
 MOST = 0.75
-
-
-def figures(server, name):
-    """The numbers of a new `event=NAME`, asked for by SIGUSR1."""
-
-    def events():
-        return [e for e in list(server.events) if e.get("event") == name]
-
-    before = len(events())
-    server.signal(signal.SIGUSR1)
-    until(lambda: len(events()) > before, f"event={name}")
-    return {
-        key: int(value)
-        for key, value in events()[-1].items()
-        if value.isdigit()
-    }
-
-
-def grown(server, name, before):
-    return {
-        key: value - before[key]
-        for key, value in figures(server, name).items()
-    }
 
 
 def say_alone(speaker, *others):

@@ -328,6 +328,22 @@ static void expect_error_last(struct client *client)
     assert_true(told);
 }
 
+/* Of a client of worker 1 to a room of worker 0: 7 is long, and 8 is not. */
+static struct client *start_two_posts(void)
+{
+    struct client *poster;
+
+    start();
+    (void)member_at(0, den);
+    poster = frame_member_at(1);
+    frame_command(poster, 1, "join %s", den);
+    engine_run();
+    client_forget(poster);
+    frame_message(poster, 7, "", "%s", long_text());
+    frame_message(poster, 8, "", "x");
+    return poster;
+}
+
 /* What fails with the room's worker is said to who has ended its stream
  * meanwhile, and is the last that it is told. */
 static void test_failed_behind_the_end(void **state)
@@ -336,16 +352,8 @@ static void test_failed_behind_the_end(void **state)
 
     (void)state;
     for (unsigned n = 1; n < 100 && !failed; n++) {
-        struct client *poster;
+        struct client *poster = start_two_posts();
 
-        start();
-        (void)member_at(0, den);
-        poster = frame_member_at(1);
-        frame_command(poster, 1, "join %s", den);
-        engine_run();
-        client_forget(poster);
-        frame_message(poster, 7, "", "%s", long_text());
-        frame_message(poster, 8, "", "x");
         client_half_close(poster);
         engine_turn();
         alloc_fail_at(n);
@@ -435,16 +443,8 @@ static void test_failed_behind_another_error(void **state)
 
     (void)state;
     for (unsigned n = 1; n < 100 && !failed; n++) {
-        struct client *poster;
+        struct client *poster = start_two_posts();
 
-        start();
-        (void)member_at(0, den);
-        poster = frame_member_at(1);
-        frame_command(poster, 1, "join %s", den);
-        engine_run();
-        client_forget(poster);
-        frame_message(poster, 7, "", "%s", long_text());
-        frame_message(poster, 8, "", "x");
         engine_turn();
         session_lag_out(poster->session);
         alloc_fail_at(n);
