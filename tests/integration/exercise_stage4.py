@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from crowd import gather
-from figures import figures, grown
+from metered import figures, grown
 
 pytestmark = [pytest.mark.stages(4), pytest.mark.families("tcp4")]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from figures import figures, grown
+from metered import figures, grown
 from timing import WAIT
 
 pytestmark = [pytest.mark.stages(5), pytest.mark.families("tcp4")]
