@@ -280,6 +280,35 @@ def test_a_thousand_messages_in_one_piece(alice, bob):
     assert [ack.seq for ack in acks] == numbers
 
 
+def test_answers_come_in_the_order_of_the_requests(alice):
+    """The rule: "Replies, errors and ACKs come in the order of the requests
+    that they answer", whichever rooms these are about."""
+    count = 300
+    rooms = [f"den-{number}" for number in range(7)]
+    for room in rooms:
+        alice.join(room)
+    begin = len(alice.transcript)
+    made = [
+        lambda id: alice.make_command("who", id),
+        lambda id: alice.make_command("nothing", id),
+        lambda id: alice.make_message("hello", id, room=rooms[id % 7]),
+        lambda id: alice.make_message("hello", id, room="nowhere"),
+        lambda id: alice.make_message("hello", id, to="nobody"),
+    ]
+    for id in range(1000, 1000 + count):
+        alice.send(made[id % len(made)](id))
+    alice.command("echo that was all")
+    while alice.reply() != "that was all":
+        pass
+    answered = [
+        message.id
+        for message in alice.transcript[begin:]
+        if getattr(message, "id", 0) >= 1000
+    ]
+    assert sorted(answered) == answered
+    assert len(set(answered)) == count
+
+
 def test_message_to_a_room(alice, bob):
     """A target is a room one is in, current or not, in any case of letters,
     with a leading `#` if one likes."""

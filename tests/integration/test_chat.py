@@ -593,6 +593,32 @@ def test_names_stand_between_runs_of_spaces(server):
     assert bob.ask("/msg alice hi") == "* sent to alice"
 
 
+# What a request is answered with; a message, with nothing.
+REQUESTS = [
+    ("/join den-{}\nhello", "* joined den-"),
+    ("/nothing {}", "! unknown-command"),
+    ("bad \x01 text", "! bad-text"),
+    ("/msg nobody-{} hello", "! no-such-nick"),
+    ("/leave den", "! no-such-room"),
+    ("/topic tea at {}", "* topic den-"),
+]
+
+
+def test_answers_come_in_the_order_of_the_requests(server):
+    """The rule: "Replies, errors and ACKs come in the order of the requests
+    that they answer", whichever rooms these are about: so that an `/echo`
+    tells that all before it has been answered."""
+    alice = server.person("alice")
+    asked, answers = [], []
+    for number in range(300):
+        line, answer = REQUESTS[number % len(REQUESTS)]
+        asked += [line.format(number % 7), f"/echo so much for {number}"]
+        answers += [answer, f"so much for {number}"]
+    alice.say(*asked)
+    for answer in answers:
+        assert alice.reply().startswith(answer)
+
+
 # --- rate
 
 
