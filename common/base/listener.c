@@ -35,6 +35,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define UNIX_MODE 0660
+
 #define PORT_MAX 65535
 #define PORT_DIGITS_MAX 5
 #define HOST_BYTES_MAX (INET6_ADDRSTRLEN + IF_NAMESIZE)
@@ -246,26 +248,30 @@ static int unix_clear(const struct listener *listener)
 }
 
 /*
- * The mode has to be there with the socket: after a later chmod somebody could
- * already have connected. So it takes umask(2), which is the whole process's;
- * no other thread runs yet that could make a file meanwhile.
+ * bind(2) gives the socket's file the mode of the descriptor, less what
+ * umask(2) takes away (unix_bind in net/unix/af_unix.c), so nobody ever finds a
+ * wider one; fchmodat(2) gives back what was taken before anybody can connect,
+ * for we do not listen yet. umask(2) itself is the whole process's, where other
+ * threads may be making files. AT_SYMLINK_NOFOLLOW: if somebody has put a link
+ * in our place meanwhile, what it leads to is not for us to change.
  */
 static int unix_bind(struct listener *listener)
 {
     const struct sockaddr *address = (const void *)&listener->address;
     struct stat made;
-    mode_t previous = umask(0777 & ~0660);
-    int result = bind(listener->fd, address, listener->address_length);
-    int error = errno;
 
-    umask(previous);
-    if (result < 0)
-        return -error;
+    if (fchmod(listener->fd, UNIX_MODE) < 0)
+        return -errno;
+    if (bind(listener->fd, address, listener->address_length) < 0)
+        return -errno;
     if (lstat(unix_path(listener), &made) < 0)
         return -errno;
     listener->made_socket = true;
     listener->made_device = made.st_dev;
     listener->made_inode = made.st_ino;
+    if (fchmodat(AT_FDCWD, unix_path(listener), UNIX_MODE,
+                 AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
     return 0;
 }
 
@@ -379,29 +385,35 @@ static int tcp_open(struct listener *listener)
 
 /* ---- Opening and closing ------------------------------------------------ */
 
-/* The status that operation.md gives a failure, and its text. */
-static int failure_status(sa_family_t family, int error, const char **why)
+static const char *explain(int error)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet */
-    *why = strerror(error);
     switch (error) {
-    case EWOULDBLOCK:
-        *why = "another program keeps the folder locked";
-        return EX_UNAVAILABLE;
+    case -EWOULDBLOCK:
+        return "another program keeps the folder locked";
+    case -EEXIST:
+        return "what stands there is not a socket";
+    default:
+        return strerrordesc_np(-error);
+    }
+}
+
+int listener_status(const struct listener *listener, int error)
+{
+    switch (-error) {
+    case EWOULDBLOCK: /* the folder's lock */
     case EADDRINUSE:
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT: /* a kernel without IPv6 has no such address either */
         return EX_UNAVAILABLE;
     case EEXIST:
-        *why = "what stands there is not a socket";
-        return EX_CANTCREAT;
     case ENOENT:
     case ENOTDIR:
     case EROFS:
         return EX_CANTCREAT;
     case EACCES:
     case EPERM: /* of a folder, and of a port below 1024 */
-        return family == AF_UNIX ? EX_CANTCREAT : EX_NOPERM;
+        return listener->address.ss_family == AF_UNIX ? EX_CANTCREAT
+                                                      : EX_NOPERM;
     default:
         return EX_OSERR;
     }
@@ -409,10 +421,12 @@ static int failure_status(sa_family_t family, int error, const char **why)
 
 int listener_check(const struct listener *listener, const char **why)
 {
-    sa_family_t family = listener->address.ss_family;
-    int result = family == AF_UNIX ? unix_look(listener) : 0;
+    bool is_unix = listener->address.ss_family == AF_UNIX;
+    int error = is_unix ? unix_look(listener) : 0;
 
-    return result == 0 ? 0 : failure_status(family, -result, why);
+    if (error != 0)
+        *why = explain(error);
+    return error;
 }
 
 void listener_close(struct listener *listener)
@@ -445,15 +459,15 @@ static int open_once(struct listener *listener)
 int listener_open(struct listener *listener, const char **why)
 {
     struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
-    int result, tries = IN_USE_TRIES;
+    int error, tries = IN_USE_TRIES;
 
-    while ((result = open_once(listener)) == -EADDRINUSE && --tries > 0) {
+    while ((error = open_once(listener)) == -EADDRINUSE && --tries > 0) {
         nanosleep(&pause, NULL);
         pause.tv_nsec *= IN_USE_PAUSE_GROWTH;
     }
-    if (result == 0)
-        return 0;
-    return failure_status(listener->address.ss_family, -result, why);
+    if (error != 0)
+        *why = explain(error);
+    return error;
 }
 
 /* ---- Peers -------------------------------------------------------------- */

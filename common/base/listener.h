@@ -46,14 +46,17 @@ const char *listener_parse(struct listener *, const char *url);
 int listener_check(const struct listener *, const char **why);
 
 /*
- * Binds and listens (SO_REUSEADDR; IPV6_V6ONLY; Unix sockets with mode 0660
- * from their first moment), and puts the real port into `url`. The descriptor
- * is close-on-exec and blocking. Returns 0 or the sysexits(3) status that
- * operation.md gives the failure, with `*why` set to a literal or strerror
- * text; nothing is left behind then. Call it before the first thread starts: it
- * sets the process's umask for a moment.
+ * Binds and listens (SO_REUSEADDR; IPV6_V6ONLY; Unix sockets with mode 0660,
+ * and never a wider one), and puts the real port into `url`. The descriptor is
+ * close-on-exec and blocking. Returns 0 or -errno, with `*why` set to a
+ * literal; nothing is left behind then. -EADDRINUSE: somebody listens there;
+ * -EEXIST: what stands at the path is not a socket; -EWOULDBLOCK: another
+ * program keeps its folder locked. It may sleep for a moment.
  */
 int listener_open(struct listener *, const char **why);
+
+/* The sysexits(3) status that operation.md gives an error of these two. */
+int listener_status(const struct listener *, int error);
 
 /* Removes the Unix socket that it had made, if it is that one that still
  * stands at the path, and closes the descriptor. Safe on one that is not open,

@@ -594,11 +594,11 @@ static int listeners_check(const struct options *options,
     for (size_t i = 0; i < options->listener_count; i++) {
         const struct listener *listener = &options->listeners[i];
         const char *why;
-        int status = listener_check(listener, &why);
+        int error = listener_check(listener, &why);
 
-        if (status != 0) {
+        if (error != 0) {
             fault(program, "--listen", listener->url, "%s", why);
-            return status;
+            return listener_status(listener, error);
         }
     }
     return 0;
@@ -648,13 +648,13 @@ int options_listen(struct options *options, const struct program *program)
     for (opened = 0; opened < options->listener_count; opened++) {
         struct listener *listener = &options->listeners[opened];
         const char *why;
-        int status = listener_open(listener, &why);
+        int error = listener_open(listener, &why);
 
-        if (status != 0) {
+        if (error != 0) {
             fault(program, "--listen", listener->url, "%s", why);
             while (opened > 0)
                 listener_close(&options->listeners[--opened]);
-            return status;
+            return listener_status(listener, error);
         }
     }
     for (size_t i = 0; i < opened; i++) {

@@ -53,15 +53,16 @@ static int folder_remove(void **state)
 static int open_url(struct listener *listener, const char *text)
 {
     const char *why = "";
-    int status;
+    int error;
 
     assert_null(listener_parse(listener, text));
-    status = listener_open(listener, &why);
-    if (status != 0) {
+    error = listener_open(listener, &why);
+    if (error != 0) {
+        assert_true(error < 0);
         assert_int_equal(listener->fd, -1);
         assert_true(why[0] != '\0');
     }
-    return status;
+    return error;
 }
 
 static long url_port(const struct listener *listener)
@@ -265,15 +266,15 @@ static void test_tcp(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(urls); i++) {
         struct listener listener, second;
-        int status = open_url(&listener, urls[i]);
+        int error = open_url(&listener, urls[i]);
 
-        if (i == 1 && status == 69)
+        if (i == 1 && (error == -EADDRNOTAVAIL || error == -EAFNOSUPPORT))
             continue; /* a machine without IPv6 */
-        assert_int_equal(status, 0);
+        assert_int_equal(error, 0);
         assert_true(fcntl(listener.fd, F_GETFD) & FD_CLOEXEC);
         assert_false(fcntl(listener.fd, F_GETFL) & O_NONBLOCK);
         assert_true(url_port(&listener) > 0);
-        assert_int_equal(open_url(&second, listener.url), 69);
+        assert_int_equal(open_url(&second, listener.url), -EADDRINUSE);
         listener_close(&listener);
         listener_close(&listener);
         assert_int_equal(listener.fd, -1);
@@ -314,7 +315,7 @@ static void test_tcp_foreign_address(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(urls); i++)
-        assert_int_equal(open_url(&listener, urls[i]), 69);
+        assert_int_equal(open_url(&listener, urls[i]), -EADDRNOTAVAIL);
     assert_int_equal(descriptors_open(), before);
 }
 
@@ -323,17 +324,11 @@ static void test_tcp_foreign_address(void **state)
 static void test_unix(void **state)
 {
     struct listener listener;
-    struct stat made;
     int before = descriptors_open();
-    mode_t mask = umask(0077);
 
     (void)state;
     assert_int_equal(open_url(&listener, url), 0);
-    assert_int_equal(umask(mask), 0077);
     assert_string_equal(listener.url, url);
-    assert_int_equal(lstat(path, &made), 0);
-    assert_true(S_ISSOCK(made.st_mode));
-    assert_int_equal(made.st_mode & 07777, 0660);
     assert_int_equal(descriptors_open(), before + 1);
     assert_int_equal(connect_path(), 0);
     listener_close(&listener);
@@ -342,13 +337,33 @@ static void test_unix(void **state)
     assert_int_equal(descriptors_open(), before);
 }
 
+/* Whatever the process takes away from the files that it makes. */
+static void test_unix_mode(void **state)
+{
+    static const mode_t masks[] = {0, 022, 077, 0777};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(masks); i++) {
+        mode_t before = umask(masks[i]);
+        struct listener listener;
+        struct stat made;
+
+        assert_int_equal(open_url(&listener, url), 0);
+        assert_int_equal(umask(before), masks[i]);
+        assert_int_equal(lstat(path, &made), 0);
+        assert_true(S_ISSOCK(made.st_mode));
+        assert_int_equal(made.st_mode & 07777, 0660);
+        listener_close(&listener);
+    }
+}
+
 static void test_unix_live(void **state)
 {
     struct listener first, second;
 
     (void)state;
     assert_int_equal(open_url(&first, url), 0);
-    assert_int_equal(open_url(&second, url), 69);
+    assert_int_equal(open_url(&second, url), -EADDRINUSE);
     assert_int_equal(connect_path(), 0);
     listener_close(&second);
     assert_true(path_exists());
@@ -370,7 +385,7 @@ static void test_unix_live_with_full_backlog(void **state)
         waiting[count++] = client;
     } while (result == 0 && count < (int)ARRAY_LENGTH(waiting));
     assert_int_equal(connect_path(), EAGAIN);
-    assert_int_equal(open_url(&listener, url), 69);
+    assert_int_equal(open_url(&listener, url), -EADDRINUSE);
     assert_true(path_exists());
     while (count > 0)
         close(waiting[--count]);
@@ -383,7 +398,7 @@ static void test_unix_live_datagram(void **state)
     int server = foreign_socket(SOCK_DGRAM);
 
     (void)state;
-    assert_int_equal(open_url(&listener, url), 69);
+    assert_int_equal(open_url(&listener, url), -EADDRINUSE);
     assert_true(path_exists());
     close(server);
 }
@@ -409,7 +424,7 @@ static void test_unix_file(void **state)
 
     (void)state;
     assert_int_equal(write(fd, "text", 4), 4);
-    assert_int_equal(open_url(&listener, url), 73);
+    assert_int_equal(open_url(&listener, url), -EEXIST);
     assert_int_equal(pread(fd, text, 4, 0), 4);
     assert_string_equal(text, "text");
     assert_true(path_exists());
@@ -422,7 +437,7 @@ static void test_unix_folder_at_the_path(void **state)
 
     (void)state;
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_int_equal(open_url(&listener, url), 73);
+    assert_int_equal(open_url(&listener, url), -EEXIST);
     assert_int_equal(rmdir(path), 0);
 }
 
@@ -436,14 +451,14 @@ static void test_unix_symlink(void **state)
     (void)state;
     snprintf(target, sizeof(target), "%s/target", folder);
     assert_int_equal(symlink(target, path), 0);
-    assert_int_equal(open_url(&listener, url), 73);
+    assert_int_equal(open_url(&listener, url), -EEXIST);
     assert_int_equal(lstat(target, &found), -1);
 
     unlink(path);
     close(foreign_socket(SOCK_STREAM));
     assert_int_equal(rename(path, target), 0);
     assert_int_equal(symlink(target, path), 0);
-    assert_int_equal(open_url(&listener, url), 73);
+    assert_int_equal(open_url(&listener, url), -EEXIST);
     assert_int_equal(lstat(path, &found), 0);
     assert_true(S_ISLNK(found.st_mode));
     assert_int_equal(unlink(target), 0);
@@ -457,11 +472,11 @@ static void test_unix_folder_missing(void **state)
 
     (void)state;
     snprintf(text, sizeof(text), "text+unix://%s/none/socket", folder);
-    assert_int_equal(open_url(&listener, text), 73);
+    assert_int_equal(open_url(&listener, text), -ENOENT);
     close(open(path, O_CREAT | O_RDWR, 0600));
     snprintf(text, sizeof(text), "text+unix://%s/socket", path);
-    assert_int_equal(open_url(&listener, text), 73);
-    assert_int_equal(open_url(&listener, "text+unix:///"), 73);
+    assert_int_equal(open_url(&listener, text), -ENOTDIR);
+    assert_int_equal(open_url(&listener, "text+unix:///"), -EEXIST);
     assert_int_equal(descriptors_open(), before);
 }
 
@@ -471,16 +486,16 @@ static void test_unix_folder_not_writable(void **state)
 {
     struct listener listener;
     uid_t user = geteuid();
-    int status;
+    int error;
 
     (void)state;
     assert_int_equal(chmod(folder, 0555), 0);
     if (user == 0) /* root may write anywhere */
         assert_int_equal(seteuid(NOBODY), 0);
-    status = open_url(&listener, url);
+    error = open_url(&listener, url);
     assert_int_equal(seteuid(user), 0);
     assert_int_equal(chmod(folder, 0700), 0);
-    assert_int_equal(status, 73);
+    assert_int_equal(error, -EACCES);
 }
 
 /* What another put in place of ours stays when we close. */
@@ -506,15 +521,15 @@ static void race(int start, int stop)
     struct listener listener;
     const char *why;
     char byte;
-    int status;
+    int error;
 
     listener_parse(&listener, url);
     if (read(start, &byte, 1) != 0)
         _exit(1);
-    status = listener_open(&listener, &why);
-    if (status == 0 && read(stop, &byte, 1) != 0)
+    error = listener_open(&listener, &why);
+    if (error == 0 && read(stop, &byte, 1) != 0)
         _exit(1);
-    _exit(status);
+    _exit(-error);
 }
 
 /* Many find the same stale socket at once: one replaces it, the others find
@@ -538,7 +553,7 @@ static void test_unix_race_for_a_stale_one(void **state)
     for (int i = 0; i < RACERS - 1; i++) {
         assert_true(wait(&status) > 0);
         assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 69);
+        assert_int_equal(WEXITSTATUS(status), EADDRINUSE);
     }
     assert_int_equal(connect_path(), 0);
     close(stop[1]);
@@ -557,11 +572,45 @@ static void test_unix_folder_locked(void **state)
 
     (void)state;
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    assert_int_equal(open_url(&listener, url), 69);
+    assert_int_equal(open_url(&listener, url), -EWOULDBLOCK);
     assert_false(path_exists());
     close(fd);
     assert_int_equal(open_url(&listener, url), 0);
     listener_close(&listener);
+}
+
+/* ---- What programs end with --------------------------------------------- */
+
+static void test_status(void **state)
+{
+    static const struct {
+        const char *url;
+        int error, status;
+    } cases[] = {
+        {"text://127.0.0.1:1", -EADDRINUSE, 69},
+        {"text://127.0.0.1:1", -EADDRNOTAVAIL, 69},
+        {"text://[::1]:1", -EAFNOSUPPORT, 69},
+        {"text://127.0.0.1:1", -EACCES, 77},
+        {"text://127.0.0.1:1", -EMFILE, 71},
+        {"text+unix:///tmp/s", -EADDRINUSE, 69},
+        {"text+unix:///tmp/s", -EWOULDBLOCK, 69},
+        {"text+unix:///tmp/s", -EEXIST, 73},
+        {"text+unix:///tmp/s", -ENOENT, 73},
+        {"text+unix:///tmp/s", -ENOTDIR, 73},
+        {"text+unix:///tmp/s", -EROFS, 73},
+        {"text+unix:///tmp/s", -EACCES, 73},
+        {"text+unix:///tmp/s", -EPERM, 73},
+        {"text+unix:///tmp/s", -ENOMEM, 71},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct listener listener;
+
+        assert_null(listener_parse(&listener, cases[i].url));
+        assert_int_equal(listener_status(&listener, cases[i].error),
+                         cases[i].status);
+    }
 }
 
 /* ---- Peers -------------------------------------------------------------- */
@@ -638,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_tcp_real_port),
         cmocka_unit_test(test_tcp_foreign_address),
         WITH_FOLDER(test_unix),
+        WITH_FOLDER(test_unix_mode),
         WITH_FOLDER(test_unix_live),
         WITH_FOLDER(test_unix_live_with_full_backlog),
         WITH_FOLDER(test_unix_live_datagram),
@@ -650,6 +700,7 @@ int main(void)
         WITH_FOLDER(test_unix_replaced_by_another),
         WITH_FOLDER(test_unix_race_for_a_stale_one),
         WITH_FOLDER(test_unix_folder_locked),
+        cmocka_unit_test(test_status),
         cmocka_unit_test(test_peer_text),
         cmocka_unit_test(test_peer_key),
     };
