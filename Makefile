@@ -107,7 +107,7 @@ COMPILE   = -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthre
 LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
     $(if $(filter coverage,$(MODE)),--coverage) \
     -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodlopen $(LDFLAGS)
-LIBS     := -lsodium -ljansson -ldeflate -lcrypto $(LDLIBS)
+LIBS     := -lsodium -ldeflate -lcrypto $(LDLIBS)
 # What some stages alone need.
 $(OUT)/stage4-uring $(OUT)/stage5-threads: private LIBS += -luring
 
@@ -186,6 +186,8 @@ $(OUT)/crowd: $(call objects,tests/million/*.c)
 $(LOAD_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support_random.c) $(filter-out %/main.o,$(LOAD_OBJECTS))
 $(LOAD) $(LOAD_UNITS): private LIBRARIES :=
 $(LOAD) $(LOAD_UNITS): private LIBS += -lm
+# JSON by other means than the core's.
+$(LOAD) $(UNITS): private LIBS += -ljansson
 # Private: what these are made of is made as for the programs.
 $(UNITS): private LIBS += -lcmocka
 # See tests/unit/support_alloc.h.

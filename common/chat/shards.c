@@ -86,8 +86,6 @@ static void config_seed(struct chat_config *config)
 
     config->random(wire->boot, sizeof(wire->boot));
     uuid_from_random(wire->boot);
-    config->random(&wire->hash_seed, sizeof(wire->hash_seed));
-    wire->hash_seed |= 1; /* not 0 */
 }
 
 static bool chats_open(struct shards *shards, struct chat_config *config)

@@ -6,8 +6,9 @@
  *   frame.c     `u16 type, u16 length, body`
  *   secure.c    secure messages from a peer: every check, in its order
  *   signed.c    secure messages to a peer
- *   headers.c   JSON headers from a peer
- *   plain.c     JSON headers in the form in which programs write them
+ *   headers.c   JSON headers: what their fields are
+ *   json.c      JSON, whatever it looks like
+ *   plain.c     JSON in the form in which programs write it
  *   keys.c      HMAC, key derivation, sealing and opening
  *   message.c   messages whose head says how long they are: put together
  *   pieces.c    the text of an event, as the slices that make it up

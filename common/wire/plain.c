@@ -1,8 +1,8 @@
 /*
  * The form, as a grammar (RFC 5234) whose every text RFC 8259 takes too:
  *
- *     headers = "{" field *11( "," field ) "}"
- *     field   = string ":" ( string / number )    ; no name twice
+ *     headers = "{" member *11( "," member ) "}"
+ *     member  = string ":" ( string / number )    ; no name twice
  *     string  = DQUOTE *( %x20-21 / %x23-5B / %x5D-7E ) DQUOTE
  *     number  = "0" / ( %x31-39 *17DIGIT )
  *
@@ -55,45 +55,37 @@ static bool take_number(struct text *text, uint64_t *number)
     if (take(text, '0'))
         return true; /* no digit may follow: no field ends with one */
     while (text->at < text->end && is_digit(*text->at) &&
-           text->at - start < PLAIN_DIGITS_MAX)
+           text->at - start < JSON_INTEGER_BYTES_MAX)
         *number = *number * 10 + (uint64_t)(*text->at++ - '0');
     return text->at > start;
 }
 
-static bool take_field(struct text *text, struct plain_field *field)
+static bool take_member(struct text *text, struct member *member)
 {
-    if (!take_string(text, &field->name) || !take(text, ':'))
+    if (!take_string(text, &member->name) || !take(text, ':'))
         return false;
-    if (is_next(text, '"'))
-        return take_string(text, &field->string);
-    field->string.bytes = NULL;
-    return take_number(text, &field->number);
+    if (is_next(text, '"')) {
+        member->kind = MEMBER_STRING;
+        return take_string(text, &member->string);
+    }
+    member->kind = MEMBER_INTEGER;
+    return take_number(text, &member->number);
 }
 
-bool plain_read(struct plain *plain, struct slice json)
+bool plain_read(struct json *json, struct slice plain)
 {
-    struct text text = {json.bytes, json.bytes + json.length};
+    struct text text = {plain.bytes, plain.bytes + plain.length};
 
-    plain->count = 0;
+    json->count = 0;
     if (!take(&text, '{'))
         return false;
     do {
-        struct plain_field *field = &plain->fields[plain->count];
+        struct member *member = &json->members[json->count];
 
-        if (plain->count == PLAIN_FIELDS_MAX || !take_field(&text, field) ||
-            plain_find(plain, field->name))
+        if (json->count == PLAIN_MEMBERS_MAX || !take_member(&text, member) ||
+            json_find(json, member->name))
             return false;
-        plain->count++;
+        json->count++;
     } while (take(&text, ','));
     return take(&text, '}') && text.at == text.end;
-}
-
-const struct plain_field *plain_find(const struct plain *plain,
-                                     struct slice name)
-{
-    for (unsigned i = 0; i < plain->count; i++) {
-        if (slice_equals(plain->fields[i].name, name))
-            return &plain->fields[i];
-    }
-    return NULL;
 }

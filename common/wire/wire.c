@@ -40,7 +40,6 @@ struct wire *wire_create(const struct wire_config *config,
     wire->budget = budget;
     if (config->key_length == 0)
         return wire;
-    headers_seed(config->hash_seed);
     wire->headers = headers_create();
     wire->keys = keys_create(config->key, config->key_length, config->boot,
                              config->number);

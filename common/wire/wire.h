@@ -49,7 +49,6 @@ struct wire_config {
     size_t key_length;
     /* The salt of what the server seals; new at each start. */
     uint8_t boot[UUID_BYTES];
-    uint64_t hash_seed; /* of jansson's tables: not 0, unguessable */
     /* Sets it apart from the others of this start, one for each thread: they
      * seal with the same key. */
     uint32_t number;

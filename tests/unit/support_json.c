@@ -1,10 +1,10 @@
 /*
  * A tokenizer, and what may follow each token. Nothing here is shared with
- * common/wire/headers.c or with jansson.
+ * common/wire/json.c or with jansson.
  */
 #include "tests/unit/support_json.h"
 
-#include "common/wire/headers.h"
+#include "common/wire/json.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ struct reader {
     struct {
         char kind;
         unsigned number;
-    } level[HEADERS_DEPTH_MAX + 1];
+    } level[JSON_DEPTH_MAX + 1];
     struct {
         unsigned level;
         struct slice name;
@@ -134,7 +134,7 @@ static bool is_string(struct slice token)
 
 static bool read_open(struct reader *reader, char kind)
 {
-    if (reader->depth == HEADERS_DEPTH_MAX)
+    if (reader->depth == JSON_DEPTH_MAX)
         return false;
     reader->depth++;
     reader->level[reader->depth].kind = kind;

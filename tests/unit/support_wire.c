@@ -31,7 +31,6 @@ struct wire_config vector_config(void)
         .heartbeat_s = VECTOR_HEARTBEAT_S,
         .key = vector_key,
         .key_length = sizeof(vector_key),
-        .hash_seed = 1,
     };
 
     memcpy(config.boot, vector_boot, sizeof(config.boot));

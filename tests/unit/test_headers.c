@@ -1,8 +1,7 @@
 /*
  * JSON headers: what is one object by RFC 8259 and docs/protocol.md, and what
  * its fields are, whatever stands beside them. A plain
- * reader of both (support_json.h) says what is expected of random ones. What
- * memory they take is in test_headers_memory.c.
+ * reader of both (support_json.h) says what is expected of random ones.
  */
 #include "common/wire/headers.h"
 
@@ -14,6 +13,7 @@
 
 #include "common/base/builder.h"
 #include "common/base/limits.h"
+#include "tests/unit/support_alloc.h"
 #include "tests/unit/support_headers.h"
 #include "tests/unit/support_json.h"
 #include "tests/unit/support_random.h"
@@ -24,8 +24,7 @@
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Parses a copy, which the bytes that may be read end with. Jansson alone must
- * say the same of it (what it makes of it: test_plain.c). */
+/* Parses a copy, which the bytes that may be read end with. */
 static bool parse(struct slice json)
 {
     char *copy = malloc(1 + json.length);
@@ -33,9 +32,7 @@ static bool parse(struct slice json)
 
     assert_non_null(copy);
     memcpy(copy + 1, json.bytes, json.length);
-    json.bytes = copy + 1;
-    parsed = headers_parse_by_jansson(headers, json);
-    assert_int_equal(headers_parse(headers, json), parsed);
+    parsed = headers_parse(headers, (struct slice){copy + 1, json.length});
     free(copy);
     return parsed;
 }
@@ -277,7 +274,7 @@ static void test_strings(void **state)
     assert_true(slice_equals(value, SLICE("a\0b")));
 }
 
-/* jansson knows no such names, and a client has no use for one. */
+/* A client has no use for one. */
 static void test_names_with_nul(void **state)
 {
     (void)state;
@@ -466,6 +463,41 @@ static void test_numbers_within_strings(void **state)
     assert_true(slice_equals(value, SLICE("1e9")));
 }
 
+/* -- booleans -- */
+
+static void test_booleans(void **state)
+{
+    bool value = true;
+
+    (void)state;
+    assert_parsed(SLICE("{\"t\":true,\"f\":false,\"n\":null,\"s\":\"true\","
+                        "\"0\":0,\"1\":1}"));
+    assert_int_equal(headers_boolean(headers, "f", &value), FIELD_THERE);
+    assert_false(value);
+    assert_int_equal(headers_boolean(headers, "t", &value), FIELD_THERE);
+    assert_true(value);
+    for (const char *name = "ns01"; *name; name++) {
+        const char wrong[] = {*name, '\0'};
+
+        assert_int_equal(headers_boolean(headers, wrong, &value), FIELD_WRONG);
+    }
+    assert_int_equal(headers_boolean(headers, "T", &value), FIELD_ABSENT);
+    assert_true(value);
+}
+
+/* -- memory -- */
+
+static void test_memory(void **state)
+{
+    unsigned long before = alloc_count();
+
+    (void)state;
+    assert_parsed(SLICE("{\"a\":\"b\",\"c\":[1,2.5,{\"d\":true}]}"));
+    assert_int_equal(alloc_count(), before + 1); /* the copy's */
+    alloc_fail_at(1);
+    assert_null(headers_create());
+}
+
 /* -- at random -- */
 
 static void random_append(struct rng *rng, struct builder *json,
@@ -591,6 +623,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_integer),
         cmocka_unit_test(test_malformed_numbers),
         cmocka_unit_test(test_numbers_within_strings),
+        cmocka_unit_test(test_booleans),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_random_headers),
     };
 

@@ -101,8 +101,6 @@ static void read_letter(struct letter *letter)
     check_crc(letter, 16, letter->header_bytes);
     check_crc(letter, 24, letter->content);
     check_hmac(letter);
-    /* The wire has given jansson its own memory, which is not for us. */
-    json_set_alloc_funcs(malloc, free);
     letter->headers = json_loadb(letter->header_bytes.bytes, headers,
                                  JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(letter->headers))

@@ -197,8 +197,7 @@ static uint64_t memory_used(struct feeder *feeder)
 static void feeder_init(struct feeder *feeder, size_t line_bytes_max,
                         struct outcomes *outcomes)
 {
-    struct wire_config config = {.line_bytes_max = (uint32_t)line_bytes_max,
-                                 .hash_seed = 1};
+    struct wire_config config = {.line_bytes_max = (uint32_t)line_bytes_max};
 
     budget_init(&feeder->budget, UINT64_MAX);
     feeder->wire = wire_create(&config, &feeder->budget);
