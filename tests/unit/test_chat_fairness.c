@@ -278,7 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_ALONE(test_large_room_has_its_turn),
-        cmocka_unit_test(test_replies_come_first),
+        TEST_ALONE(test_replies_come_first),
         TEST_ALONE(test_private_messages_have_half_the_turns),
         TEST_ALONE(test_blocked_members_are_skipped),
         cmocka_unit_test(test_blocked_session_is_not_returned),

@@ -410,9 +410,9 @@ int main(void)
         cmocka_unit_test(test_numbers_of_notices),
         TEST_ALONE(test_made_and_freed),
         cmocka_unit_test(test_made_late),
-        cmocka_unit_test(test_kept_for_one_leaving),
-        cmocka_unit_test(test_each_allocation_fails),
-        cmocka_unit_test(test_each_allocation_for_a_topic_fails),
+        TEST_ALONE(test_kept_for_one_leaving),
+        TEST_ALONE(test_each_allocation_fails),
+        TEST_ALONE(test_each_allocation_for_a_topic_fails),
         cmocka_unit_test(test_nothing_kept_of_what_failed),
         cmocka_unit_test(test_every_budget),
     };
