@@ -30,6 +30,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+struct application;
 struct chat;
 struct session;
 
@@ -69,6 +70,9 @@ struct chat_config {
     /* Wakes a worker, for one of several (shards.h); else NULL. */
     void (*wake)(void *engine, uint32_t from, uint32_t to);
     void *engine;
+    /* Whom sessions speak to (application.h); it stays the caller's, and as it
+     * is. NULL: to each other, in rooms. */
+    const struct application *application;
 };
 
 /* Who connects. */

@@ -4,6 +4,7 @@
  */
 #include "common/base/builder.h"
 #include "common/base/clock.h"
+#include "common/chat/application.h"
 #include "common/chat/internal.h"
 #include "common/chat/shared.h"
 #include "common/wire/name.h"
@@ -24,8 +25,15 @@ struct arguments {
     struct slice name, text; /* of length 0 if not given */
 };
 
+/* Where there is one. */
+enum scope {
+    ALWAYS,
+    WITH_ROOMS, /* and not with an application in their place */
+};
+
 struct command {
     const char *word;
+    enum scope scope;
     enum form form;
     const char *usage;   /* how it is written */
     const char *purpose; /* what /help says of it */
@@ -33,6 +41,7 @@ struct command {
 };
 
 static const struct command *commands(size_t *count);
+static bool is_offered(const struct session *, const struct command *);
 
 /* ---- Replies ------------------------------------------------------------ */
 
@@ -267,6 +276,7 @@ bool session_fence(struct session *session)
 
 /* ---- Asking the server -------------------------------------------------- */
 
+/* The last one is offered in any case. */
 static void run_help(struct session *session, const struct arguments *arguments)
 {
     size_t count;
@@ -276,6 +286,8 @@ static void run_help(struct session *session, const struct arguments *arguments)
     for (size_t i = 0; i < count; i++) {
         struct builder line = {0};
 
+        if (!is_offered(session, &all[i]))
+            continue;
         build_string(&line, "/");
         build_string(&line, all[i].word);
         build_string(&line, " — ");
@@ -410,13 +422,21 @@ static void tell_renamed(struct errand *errand, struct slice from)
     }
 }
 
+/* An application's is nobody else's. */
+static bool is_application(const struct session *session, struct slice nick)
+{
+    const struct application *application = session->chat->config.application;
+
+    return application && name_equals(nick, application->name);
+}
+
 bool nick_or_refuse(struct session *session, struct slice nick)
 {
     if (!nick_is_valid(nick) || nick_is_given(nick)) {
         refuse_nick(session);
         return false;
     }
-    if (!nick_take(session, nick)) {
+    if (is_application(session, nick) || !nick_take(session, nick)) {
         session_refuse(session, ERROR_NICK_IN_USE, nick);
         return false;
     }
@@ -624,26 +644,28 @@ static void run_topic(struct session *session,
 /* ---- The table ---------------------------------------------------------- */
 
 static const struct command table[] = {
-    {"help", FORM_NOTHING, "/help", "list the commands", run_help},
-    {"time", FORM_NOTHING, "/time", "the server's time", run_time},
-    {"ping", FORM_NOTHING, "/ping", "the round-trip time to you", run_ping},
-    {"echo", FORM_TEXT, "/echo TEXT", "get TEXT back", run_echo},
-    {"nick", FORM_NAME, "/nick NAME", "take another nick", run_nick},
-    {"join", FORM_NAME, "/join ROOM", "join a room and talk there", run_join},
-    {"leave", FORM_OPTIONAL_NAME, "/leave [ROOM]", "leave this room or another",
-     run_leave},
-    {"rooms", FORM_NOTHING, "/rooms", "list the rooms", run_rooms},
-    {"who", FORM_OPTIONAL_NAME, "/who [ROOM]",
+    {"help", ALWAYS, FORM_NOTHING, "/help", "list the commands", run_help},
+    {"time", ALWAYS, FORM_NOTHING, "/time", "the server's time", run_time},
+    {"ping", ALWAYS, FORM_NOTHING, "/ping", "the round-trip time to you",
+     run_ping},
+    {"echo", ALWAYS, FORM_TEXT, "/echo TEXT", "get TEXT back", run_echo},
+    {"nick", ALWAYS, FORM_NAME, "/nick NAME", "take another nick", run_nick},
+    {"join", WITH_ROOMS, FORM_NAME, "/join ROOM", "join a room and talk there",
+     run_join},
+    {"leave", WITH_ROOMS, FORM_OPTIONAL_NAME, "/leave [ROOM]",
+     "leave this room or another", run_leave},
+    {"rooms", WITH_ROOMS, FORM_NOTHING, "/rooms", "list the rooms", run_rooms},
+    {"who", WITH_ROOMS, FORM_OPTIONAL_NAME, "/who [ROOM]",
      "list who is in this room or another", run_who},
-    {"msg", FORM_NAME_TEXT, "/msg NICK TEXT", "say something to one person",
-     run_msg},
-    {"topic", FORM_OPTIONAL_TEXT, "/topic [TEXT]",
+    {"msg", WITH_ROOMS, FORM_NAME_TEXT, "/msg NICK TEXT",
+     "say something to one person", run_msg},
+    {"topic", WITH_ROOMS, FORM_OPTIONAL_TEXT, "/topic [TEXT]",
      "show the room's topic or set it", run_topic},
-    {"metrics", FORM_NOTHING, "/metrics",
+    {"metrics", ALWAYS, FORM_NOTHING, "/metrics",
      "figures of the server and of your connection", run_metrics},
-    {"throughput", FORM_NOTHING, "/throughput",
+    {"throughput", ALWAYS, FORM_NOTHING, "/throughput",
      "bytes and messages a second of your connection", run_throughput},
-    {"quit", FORM_NOTHING, "/quit", "leave the chat", run_quit},
+    {"quit", ALWAYS, FORM_NOTHING, "/quit", "leave the chat", run_quit},
 };
 
 static const struct command *commands(size_t *count)
@@ -652,10 +674,18 @@ static const struct command *commands(size_t *count)
     return table;
 }
 
-static const struct command *command_find(struct slice word)
+static bool is_offered(const struct session *session,
+                       const struct command *command)
+{
+    return command->scope == ALWAYS || !session->chat->config.application;
+}
+
+static const struct command *command_find(const struct session *session,
+                                          struct slice word)
 {
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        if (slice_equals(word, slice_of(table[i].word)))
+        if (slice_equals(word, slice_of(table[i].word)) &&
+            is_offered(session, &table[i]))
             return &table[i];
     }
     return NULL;
@@ -707,18 +737,31 @@ static bool take_arguments(enum form form, struct slice rest,
            (form != FORM_NAME || arguments->name.length > 0);
 }
 
+/* An application knows commands of its own. */
+static void unknown_command(struct session *session, struct slice line)
+{
+    struct request request = {.kind = REQUEST_COMMAND, .text = line};
+
+    request.id = session->request_id;
+    if (session->chat->config.application)
+        application_message(session, &request);
+    else
+        session_refuse(session, ERROR_UNKNOWN_COMMAND,
+                       SLICE("/help lists the commands"));
+}
+
 void command_run(struct session *session, struct slice line)
 {
-    struct slice word = take_token(&line);
-    const struct command *command = command_find(word);
+    struct slice rest = line;
+    struct slice word = take_token(&rest);
+    const struct command *command = command_find(session, word);
     struct arguments arguments;
 
     if (!command) {
-        session_refuse(session, ERROR_UNKNOWN_COMMAND,
-                       SLICE("/help lists the commands"));
+        unknown_command(session, line);
         return;
     }
-    if (!take_arguments(command->form, line, &arguments)) {
+    if (!take_arguments(command->form, rest, &arguments)) {
         session_refuse(session, ERROR_USAGE, slice_of(command->usage));
         return;
     }

@@ -354,7 +354,10 @@ static void act_on(struct session *session, const struct request *request)
         heartbeat_pong(session, request->stamp);
         return;
     case REQUEST_MESSAGE:
-        message_post(session, request);
+        if (session->chat->config.application)
+            application_message(session, request);
+        else
+            message_post(session, request);
         return;
     case REQUEST_COMMAND:
         command_run(session, request->text);

@@ -9,6 +9,7 @@
  *   output.c    what goes to it: replies, spans of its rooms, the last word
  *   room.c      members, posting, the sweep over who has news
  *   command.c   what `/nick` and the others do
+ *   application.c   what is said with an application in the place of rooms
  *   nicks.c     finding sessions by nick
  *   registry.c  finding rooms and addresses by name
  *   shards.c    what the chats of several workers share
@@ -155,6 +156,18 @@ struct binary {
     bool post_failed; /* with another worker: what is behind is not answered */
 };
 
+/* What an application owes a session: see application.c. */
+enum asked { ASKED_NOTHING, ASKED_MESSAGE, ASKED_COMMAND, ASKED_MORE };
+
+/* A session's place with an application, which is all there is. */
+struct visit {
+    void *data;       /* the application's */
+    uint64_t seq;     /* of the last message that it was told in the room */
+    enum asked asked; /* by the request that the application is about */
+    bool inside;      /* it was let in, and is not gone */
+    bool closed;      /* the application has ended it */
+};
+
 struct inbox; /* intake.c */
 
 /* A session that is owed more answers than this is not read from. */
@@ -173,7 +186,10 @@ struct session {
     struct span span;
     struct outbox outbox;
     struct membership *memberships;
-    struct membership home; /* the first one needs no allocation */
+    union {
+        struct membership home; /* the first one needs no allocation */
+        struct visit visit;     /* with an application: there are none */
+    };
     /* In: a request that is not whole; bytes that may not be parsed yet. */
     struct decoder decoder;
     struct binary *binary; /* NULL for text */
@@ -462,6 +478,17 @@ void session_uncount(struct session *);
 /* A deadline has passed; when the next one comes. */
 void session_expire(struct session *);
 uint64_t session_deadline(const struct session *);
+
+/* ---- application.c: with one in the place of rooms ---- */
+
+/* The session has been welcomed: it is let in, or ends. */
+void application_enter(struct session *);
+
+/* It has said something for the application: a message, or a command. */
+void application_message(struct session *, const struct request *);
+
+/* It is gone. */
+void application_leave(struct session *);
 
 /* ---- intake.c: what comes from the peer ---- */
 

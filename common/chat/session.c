@@ -11,6 +11,7 @@
  *   session_close     by the engine             out of the chat
  */
 #include "common/base/clock.h"
+#include "common/chat/application.h"
 #include "common/chat/internal.h"
 #include "common/chat/shared.h"
 
@@ -200,16 +201,15 @@ static void log_joined(struct session *session, const struct room *room)
     session_log(session, LOG_INFO, "joined", &name, 1);
 }
 
-/* It has its first room. */
-static void welcome(struct session *session, const struct room *lobby)
+/* It has its first room, or an application in its place. */
+static void welcome(struct session *session, struct slice room)
 {
     session->state = SESSION_OPEN;
     session_tell(session, &(struct event){
                               .kind = EVENT_WELCOME,
                               .nick = session_nick(session),
-                              .room = room_name(lobby),
+                              .room = room,
                           });
-    log_joined(session, lobby);
     if (!session->binary)
         return;
     decoder_welcome(&session->decoder);
@@ -220,7 +220,8 @@ void session_joined(struct session *session, struct membership *membership,
                     uint32_t members)
 {
     if (session->state == SESSION_GREETING) {
-        welcome(session, membership->room);
+        welcome(session, room_name(membership->room));
+        log_joined(session, membership->room);
         return;
     }
     log_joined(session, membership->room);
@@ -228,6 +229,18 @@ void session_joined(struct session *session, struct membership *membership,
 }
 
 static void log_closed(struct session *, enum reason);
+
+/* It has a nick. False without memory. */
+static bool enter(struct session *session)
+{
+    const struct application *application = session->chat->config.application;
+
+    if (!application)
+        return room_join(session, SLICE(LOBBY));
+    welcome(session, application->name);
+    application_enter(session);
+    return true;
+}
 
 /* A text peer is welcomed at once, a binary one asked who it is. False without
  * memory. */
@@ -240,7 +253,7 @@ static bool greet(struct session *session, const struct peer *peer)
     else if (!give_guest_nick(session))
         return false;
     session_log(session, LOG_INFO, "connected", &from, 1);
-    if (session->binary || room_join(session, SLICE(LOBBY)))
+    if (session->binary || enter(session))
         return true;
     session->ending = ENDING_NO_MEMORY;
     log_closed(session, REASON_ENDED);
@@ -258,7 +271,7 @@ void session_hello(struct session *session, struct slice nick)
         session_fault(session, "no guest nick is free");
         return;
     }
-    if (!room_join(session, SLICE(LOBBY)))
+    if (!enter(session))
         session_fault(session, "no memory for a room");
 }
 
@@ -541,6 +554,8 @@ void session_close(struct session *session, enum reason reason)
 
     if (session_listens(session))
         session_end(session, ENDING_NONE);
+    if (chat->config.application)
+        application_leave(session);
     span_keep(&session->span); /* it is freed in a later turn, maybe */
     session->state = SESSION_ENDED;
     depart(session); /* one that was abandoned while OPEN is in its rooms */
