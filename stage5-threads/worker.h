@@ -1,7 +1,8 @@
 /*
  * What the files of stage 5 share.
  *
- *   main.c     start, signals, stop
+ *   main.c     the program: options, signals, log, exit status
+ *   start.c    how a server starts, serves and stops
  *   worker.c   a worker's turn, as far as it is the same with either engine
  *   accept.c   who comes, and who cannot be served
  *   deal.c     which worker serves whom
@@ -174,9 +175,26 @@ void deal_take(struct worker *);
 /* A connection that the worker had, or was dealt, is no more. */
 void deal_gone(struct worker *);
 
+/* ---- start.c: in the thread that is to be worker 0 ---- */
+
+/* An engine, which the other workers will have too, and the chats; the key is
+ * wiped. `*why`, not NULL: why io_uring is not to be had. Returns 0 or -errno.
+ */
+int server_open(struct server *, const char **why);
+
+/* When it is open, and its listeners are: starts all workers, or none. Returns
+ * 0 or -errno. */
+int server_start(struct server *);
+
+/* Serves until it has stopped, and closes all but the listeners. */
+void server_serve(struct server *);
+
+/* Begins to stop: every worker does, each in a turn of its own. Once. */
+void server_stop(struct server *);
+
 /* ---- main.c ---- */
 
-/* Signals have come. */
+/* Signals have come: `signal_fd` can be read. */
 void on_signals(struct server *);
 
 #endif
