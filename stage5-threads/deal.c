@@ -31,13 +31,12 @@ _Static_assert(sizeof(struct card) <= PIPE_BUF, "is written whole: pipe(7)");
  * waits. */
 int deal_open(struct server *server)
 {
-    for (uint64_t i = 0; i < server->options.workers; i++) {
+    for (uint64_t i = 0; i < server->options.workers; i++)
+        server->workers[i].dealt_fd = server->workers[i].deal_fd = -1;
+    for (uint64_t i = 1; i < server->options.workers; i++) {
         struct worker *worker = &server->workers[i];
         int ends[2];
 
-        worker->dealt_fd = worker->deal_fd = -1;
-        if (i == 0)
-            continue;
         if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0)
             return -errno;
         worker->dealt_fd = ends[0];
@@ -49,6 +48,8 @@ int deal_open(struct server *server)
 void deal_close(struct server *server)
 {
     for (uint64_t i = 1; i < server->options.workers; i++) {
+        if (server->workers[i].dealt_fd < 0)
+            return;
         close(server->workers[i].dealt_fd);
         close(server->workers[i].deal_fd);
     }

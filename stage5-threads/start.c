@@ -16,16 +16,19 @@
 
 /* ---- Stopping ----------------------------------------------------------- */
 
+/* Those that were prepared: all, unless the start has failed. */
 static void stop_accepting(struct server *server)
 {
-    for (size_t i = 0; i < server->options.listener_count; i++)
-        acceptor_stop(server, &server->acceptors[i]);
+    for (size_t i = 0; i < server->options.listener_count; i++) {
+        if (server->acceptors[i].listener)
+            acceptor_stop(server, &server->acceptors[i]);
+    }
 }
 
-static void stop_others(struct server *server)
+/* Release: see struct server. */
+static void tell_others(struct server *server, _Atomic bool *what)
 {
-    /* Release: see struct server. */
-    atomic_store_explicit(&server->stopping, true, memory_order_release);
+    atomic_store_explicit(what, true, memory_order_release);
     for (uint64_t i = 1; i < server->options.workers; i++)
         server->engine->wake(&server->workers[0], &server->workers[i]);
 }
@@ -33,8 +36,13 @@ static void stop_others(struct server *server)
 void server_stop(struct server *server)
 {
     stop_accepting(server);
-    stop_others(server);
+    tell_others(server, &server->stopping);
     worker_stop(&server->workers[0]);
+}
+
+void server_cut(struct server *server)
+{
+    tell_others(server, &server->cutting);
 }
 
 /* ---- Engine and chats --------------------------------------------------- */
@@ -87,6 +95,7 @@ static int make_chats(struct server *server)
     config.log = log_event;
     config.wake = wake;
     config.engine = server;
+    config.application = server->application;
     server->shards = shards_create(&config, count);
     key_wipe(&server->options.key); /* the chats have what they need of it */
     if (!server->shards)
@@ -102,7 +111,12 @@ int server_open(struct server *server, const char **why)
 
     workers_init(server);
     error = engine_open(server, why);
-    return error == 0 ? make_chats(server) : error;
+    if (error != 0)
+        return error;
+    error = make_chats(server);
+    if (error != 0)
+        server->engine->close(&server->workers[0]);
+    return error;
 }
 
 /* ---- Starting ----------------------------------------------------------- */
@@ -177,26 +191,34 @@ static int start_workers(struct server *server)
     return error;
 }
 
-int server_start(struct server *server)
-{
-    int error = gate_init(&server->gate, (uint32_t)server->options.workers);
-
-    if (error == 0)
-        error = deal_open(server);
-    if (error == 0)
-        error = watch_all(server);
-    return error == 0 ? start_workers(server) : error;
-}
-
-/* ---- Serving ------------------------------------------------------------ */
-
 static void release(struct server *server)
 {
     server->engine->close(&server->workers[0]);
     shards_destroy(server->shards);
+}
+
+int server_start(struct server *server)
+{
+    int error = gate_init(&server->gate, (uint32_t)server->options.workers);
+
+    if (error != 0)
+        goto release;
+    error = deal_open(server);
+    if (error == 0)
+        error = watch_all(server);
+    if (error == 0)
+        error = start_workers(server);
+    if (error == 0)
+        return 0;
+    stop_accepting(server);
     deal_close(server);
     gate_destroy(&server->gate);
+release:
+    release(server);
+    return error;
 }
+
+/* ---- Serving ------------------------------------------------------------ */
 
 void server_serve(struct server *server)
 {
@@ -204,4 +226,6 @@ void server_serve(struct server *server)
     gate_meet(&server->gate, 0);
     join_others(server, (uint32_t)server->options.workers);
     release(server);
+    deal_close(server);
+    gate_destroy(&server->gate);
 }

@@ -135,9 +135,12 @@ void worker_stop(struct worker *worker)
     chat_shutdown(worker->chat, within_ns);
 }
 
+/* Acquire: see struct server. */
 bool worker_cuts(const struct worker *worker)
 {
-    return worker->stopping && worker->turn_ns >= worker->cut_ns;
+    return worker->stopping && (worker->turn_ns >= worker->cut_ns ||
+                                atomic_load_explicit(&worker->server->cutting,
+                                                     memory_order_acquire));
 }
 
 /* While others have sessions, they may need what we have: our rooms. */

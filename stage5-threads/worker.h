@@ -83,6 +83,7 @@ struct worker {
 
 struct server {
     struct options options;
+    const struct application *application; /* NULL: rooms */
     const struct engine *engine;
     struct shards *shards;
     struct gate gate;
@@ -98,6 +99,9 @@ struct server {
      * all that it has been dealt. The wake-up that follows makes sure that
      * there is a turn. */
     alignas(CACHE_LINE_BYTES) _Atomic bool stopping;
+    /* Whether to wait for nobody any more: likewise, but read when it has been
+     * seen to stop. */
+    _Atomic bool cutting;
 };
 
 /* ---- worker.c ---- */
@@ -178,19 +182,22 @@ void deal_gone(struct worker *);
 /* ---- start.c: in the thread that is to be worker 0 ---- */
 
 /* An engine, which the other workers will have too, and the chats; the key is
- * wiped. `*why`, not NULL: why io_uring is not to be had. Returns 0 or -errno.
- */
+ * wiped. `*why`, not NULL: why io_uring is not to be had. Returns 0 or -errno;
+ * then there is nothing to close. */
 int server_open(struct server *, const char **why);
 
-/* When it is open, and its listeners are: starts all workers, or none. Returns
- * 0 or -errno. */
+/* When it is open, and its listeners are: starts all workers. Returns 0 or
+ * -errno; then there are none, and all is closed but some of the listeners. */
 int server_start(struct server *);
 
-/* Serves until it has stopped, and closes all but the listeners. */
+/* Serves until it has stopped, and closes all. */
 void server_serve(struct server *);
 
 /* Begins to stop: every worker does, each in a turn of its own. Once. */
 void server_stop(struct server *);
+
+/* It has begun to stop; those that have not ended yet are not waited for. */
+void server_cut(struct server *);
 
 /* ---- main.c ---- */
 
