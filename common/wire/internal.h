@@ -4,8 +4,10 @@
  *   wire.c      which dialect, which encoding; what all peers share
  *   text.c      lines
  *   frame.c     `u16 type, u16 length, body`
- *   secure.c    secure messages from a peer: every check, in its order
- *   signed.c    secure messages to a peer
+ *   secure.c    secure messages from a peer: what request each is
+ *   signed.c    secure messages to a peer: what the headers of each are
+ *   missive.c   secure messages that arrive: the checks that all must pass
+ *   compose.c   secure messages to be sent: headers, CRCs, HMAC, seal
  *   headers.c   JSON headers: what their fields are
  *   json.c      JSON, whatever it looks like
  *   plain.c     JSON in the form in which programs write it

@@ -29,12 +29,10 @@ struct keys {
     unsigned char key[]; /* what keys are derived from */
 };
 
-/* OpenSSL's parameters are not const, though it only reads these. */
-static char sha256[] = "SHA256";
-static char seal_info[] = "ringchat enc 1";
-
 static EVP_MAC_CTX *mac_create(const unsigned char *key, size_t length)
 {
+    /* OpenSSL's parameters are not const, though it only reads this one. */
+    char sha256[] = "SHA256";
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, sha256, 0),
         OSSL_PARAM_construct_end(),
@@ -59,11 +57,11 @@ static EVP_KDF_CTX *kdf_create(void)
     return kdf;
 }
 
-static bool sealer_init(struct keys *keys, const uint8_t boot[UUID_BYTES])
+bool keys_seal_with(struct keys *keys, const uint8_t salt[UUID_BYTES])
 {
     uint8_t key[SEAL_KEY_BYTES];
     bool done =
-        keys_derive(keys, boot, key) &&
+        keys_derive(keys, salt, key) &&
         EVP_EncryptInit_ex2(keys->sealer, keys->cipher, key, NULL, NULL) == 1;
 
     explicit_bzero(key, sizeof(key));
@@ -71,7 +69,7 @@ static bool sealer_init(struct keys *keys, const uint8_t boot[UUID_BYTES])
 }
 
 struct keys *keys_create(const void *key, size_t length,
-                         const uint8_t boot[UUID_BYTES], uint32_t number)
+                         const uint8_t salt[UUID_BYTES], uint32_t number)
 {
     struct keys *keys = calloc(1, sizeof(*keys) + length);
 
@@ -86,7 +84,7 @@ struct keys *keys_create(const void *key, size_t length,
     keys->sealer = EVP_CIPHER_CTX_new();
     keys->opener = EVP_CIPHER_CTX_new();
     if (keys->mac && keys->kdf && keys->cipher && keys->sealer &&
-        keys->opener && sealer_init(keys, boot))
+        keys->opener && keys_seal_with(keys, salt))
         return keys;
     keys_destroy(keys);
     return NULL;
@@ -118,6 +116,7 @@ bool keys_sign(struct keys *keys, const void *head, size_t head_length,
 bool keys_derive(struct keys *keys, const uint8_t salt[UUID_BYTES],
                  uint8_t key[SEAL_KEY_BYTES])
 {
+    char sha256[] = "SHA256", info[] = "ringchat enc 1";
     uint8_t salt_copy[UUID_BYTES];
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, sha256, 0),
@@ -125,8 +124,8 @@ bool keys_derive(struct keys *keys, const uint8_t salt[UUID_BYTES],
                                           keys->length),
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, salt_copy,
                                           sizeof(salt_copy)),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, seal_info,
-                                          sizeof(seal_info) - 1),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info,
+                                          sizeof(info) - 1),
         OSSL_PARAM_construct_end(),
     };
 

@@ -19,11 +19,11 @@
 
 struct keys;
 
-/* `key` is copied; what we seal is sealed with a key derived from it with the
- * salt `boot`, and an iv that begins with `number`: no two with the same key
- * may have the same. NULL without memory. */
+/* `key` is copied; what we seal is sealed with a key derived from it with this
+ * salt, and an iv that begins with `number`: no two with the same key may have
+ * the same. NULL without memory. */
 struct keys *keys_create(const void *key, size_t length,
-                         const uint8_t boot[UUID_BYTES], uint32_t number);
+                         const uint8_t salt[UUID_BYTES], uint32_t number);
 
 /* Wipes them. Takes NULL. */
 void keys_destroy(struct keys *);
@@ -32,9 +32,13 @@ void keys_destroy(struct keys *);
 bool keys_sign(struct keys *, const void *head, size_t head_length,
                const void *rest, size_t rest_length, uint8_t mac[MAC_BYTES]);
 
-/* The key of what a peer seals. False: out of memory. */
+/* The key of what is sealed with this salt. False: out of memory. */
 bool keys_derive(struct keys *, const uint8_t salt[UUID_BYTES],
                  uint8_t key[SEAL_KEY_BYTES]);
+
+/* From now on we seal with the key that is derived with this salt. False: out
+ * of memory. */
+bool keys_seal_with(struct keys *, const uint8_t salt[UUID_BYTES]);
 
 /* What a seal is made with. The bytes are changed where they are; `tag` follows
  * them on the wire. */

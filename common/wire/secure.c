@@ -1,37 +1,15 @@
 /*
  * Secure messages from a peer, checked in the order of docs/protocol.md: magic,
  * version, lengths, CRCs, HMAC, JSON, meaning. The meaning begins with what
- * every message has (its session, a seq, perhaps a seal); nothing is acted on
- * and nothing remembered before the HMAC holds.
+ * every message has: its session, a seq, perhaps a seal.
  */
 #include "common/wire/secure.h"
 
 #include "common/base/bytes.h"
 #include "common/base/limits.h"
-#include "common/wire/headers.h"
 #include "common/wire/internal.h"
-#include "common/wire/keys.h"
 #include "common/wire/message.h"
-#include "common/wire/tail.h"
-
-#include <libdeflate.h>
-#include <sodium.h>
-
-_Static_assert(MAC_BYTES == crypto_verify_32_BYTES, "it compares an HMAC");
-
-/* A whole message, and what is known of it so far. */
-struct letter {
-    const unsigned char *head;
-    struct slice headers, content;
-    const struct headers *fields; /* the wire's */
-    bool sealed;                  /* its `enc` says so */
-    uint8_t iv[IV_BYTES];
-};
-
-static unsigned letter_type(const struct letter *letter)
-{
-    return load_u16(letter->head + SECURE_TYPE_AT);
-}
+#include "common/wire/missive.h"
 
 /* ---- Magic, version, lengths -------------------------------------------- */
 
@@ -82,64 +60,25 @@ size_t secure_bytes_max(const struct wire *wire)
            wire->config.message_bytes_max;
 }
 
-/* ---- CRCs, HMAC, JSON --------------------------------------------------- */
-
-static bool crc_holds(const struct letter *letter, size_t crc_at,
-                      struct slice bytes)
-{
-    return libdeflate_crc32(0, bytes.bytes, bytes.length) ==
-           load_u32(letter->head + crc_at);
-}
-
-static enum error_code check_mac(struct wire *wire, const struct letter *letter)
-{
-    uint8_t mac[MAC_BYTES];
-
-    if (!keys_sign(wire->keys, letter->head, SECURE_MAC_AT,
-                   letter->headers.bytes,
-                   letter->headers.length + letter->content.length, mac))
-        return ERROR_INTERNAL;
-    /* It takes the same time wherever they differ, and less of it than
-     * sodium_memcmp, for it knows the length. */
-    if (crypto_verify_32(mac, letter->head + SECURE_MAC_AT) != 0)
-        return ERROR_BAD_HMAC;
-    return ERROR_NONE;
-}
-
-static enum error_code check_integrity(struct wire *wire, struct letter *letter)
-{
-    enum error_code error;
-
-    if (!crc_holds(letter, SECURE_HEADERS_CRC_AT, letter->headers) ||
-        !crc_holds(letter, SECURE_CONTENT_CRC_AT, letter->content))
-        return ERROR_BAD_CRC;
-    error = check_mac(wire, letter);
-    if (error != ERROR_NONE)
-        return error;
-    if (!headers_parse(wire->headers, letter->headers))
-        return ERROR_BAD_HEADER;
-    letter->fields = wire->headers;
-    return ERROR_NONE;
-}
-
 /* ---- Meaning: what each type's headers are ------------------------------ */
 
-static enum error_code read_hello(const struct letter *letter,
+static enum error_code read_hello(const struct missive *missive,
                                   struct request *request)
 {
     request->kind = REQUEST_HELLO;
-    if (headers_string(letter->fields, "nick", &request->name) == FIELD_WRONG)
+    if (headers_string(missive->fields, "nick", &request->name) == FIELD_WRONG)
         return ERROR_BAD_HEADER;
     return ERROR_NONE;
 }
 
-static enum error_code read_heartbeat(const struct letter *letter,
+static enum error_code read_heartbeat(const struct missive *missive,
                                       struct request *request)
 {
     struct slice kind;
 
-    if (headers_string(letter->fields, "kind", &kind) != FIELD_THERE ||
-        headers_number(letter->fields, "stamp", &request->stamp) != FIELD_THERE)
+    if (headers_string(missive->fields, "kind", &kind) != FIELD_THERE ||
+        headers_number(missive->fields, "stamp", &request->stamp) !=
+            FIELD_THERE)
         return ERROR_BAD_HEADER;
     if (slice_equals(kind, SLICE("ping")))
         request->kind = REQUEST_PING;
@@ -150,53 +89,11 @@ static enum error_code read_heartbeat(const struct letter *letter,
     return ERROR_NONE;
 }
 
-/* 1 to 4294967295; absent, it stays 0. */
-static enum error_code read_id(const struct letter *letter,
-                               struct request *request)
-{
-    uint64_t id = 0;
-    enum field field = headers_number(letter->fields, "id", &id);
-
-    if (field == FIELD_WRONG || id > UINT32_MAX ||
-        (field == FIELD_THERE && id == 0))
-        return ERROR_BAD_HEADER;
-    request->id = (uint32_t)id;
-    return ERROR_NONE;
-}
-
-static bool content_type_is_valid(struct slice type)
-{
-    if (type.length < 1 || type.length > CONTENT_TYPE_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < type.length; i++) {
-        if (type.bytes[i] < ' ' || type.bytes[i] > '~')
-            return false;
-    }
-    return true;
-}
-
-static enum error_code read_content_type(const struct letter *letter,
-                                         struct request *request)
-{
-    switch (headers_string(letter->fields, "content_type",
-                           &request->content_type)) {
-    case FIELD_ABSENT:
-        return ERROR_NONE;
-    case FIELD_THERE:
-        if (content_type_is_valid(request->content_type))
-            return ERROR_NONE;
-        break;
-    case FIELD_WRONG:
-        break;
-    }
-    return ERROR_BAD_HEADER;
-}
-
-static enum error_code read_target(const struct letter *letter,
+static enum error_code read_target(const struct missive *missive,
                                    struct request *request)
 {
-    enum field room = headers_string(letter->fields, "room", &request->name);
-    enum field to = headers_string(letter->fields, "to", &request->name);
+    enum field room = headers_string(missive->fields, "room", &request->name);
+    enum field to = headers_string(missive->fields, "to", &request->name);
 
     if (room == FIELD_WRONG || to == FIELD_WRONG ||
         (room == FIELD_THERE && to == FIELD_THERE))
@@ -208,53 +105,51 @@ static enum error_code read_target(const struct letter *letter,
     return ERROR_NONE;
 }
 
-static enum error_code read_message(const struct letter *letter,
+static enum error_code read_message(const struct missive *missive,
                                     struct request *request)
 {
-    enum error_code error = read_id(letter, request);
-
     request->kind = REQUEST_MESSAGE;
-    if (error == ERROR_NONE)
-        error = read_target(letter, request);
-    if (error == ERROR_NONE)
-        error = read_content_type(letter, request);
-    return error;
+    if (missive_id(missive, &request->id) == FIELD_WRONG ||
+        missive_content_type(missive, &request->content_type) == FIELD_WRONG)
+        return ERROR_BAD_HEADER;
+    return read_target(missive, request);
 }
 
-static enum error_code read_command(const struct letter *letter,
+static enum error_code read_command(const struct missive *missive,
                                     struct request *request)
 {
     request->kind = REQUEST_COMMAND;
-    return read_id(letter, request);
+    return missive_id(missive, &request->id) == FIELD_WRONG ? ERROR_BAD_HEADER
+                                                            : ERROR_NONE;
 }
 
-static enum error_code read_disconnect(const struct letter *letter,
+static enum error_code read_disconnect(const struct missive *missive,
                                        struct request *request)
 {
     uint64_t code;
 
     request->kind = REQUEST_DISCONNECT;
-    if (headers_number(letter->fields, "code", &code) == FIELD_WRONG)
+    if (headers_number(missive->fields, "code", &code) == FIELD_WRONG)
         return ERROR_BAD_HEADER;
     return ERROR_NONE;
 }
 
 /* Of a type that is none of a client's it is said later: here its headers have
  * no form. */
-static enum error_code read_fields(const struct letter *letter,
+static enum error_code read_fields(const struct missive *missive,
                                    struct request *request)
 {
-    switch (letter_type(letter)) {
+    switch (missive_type(missive)) {
     case TYPE_SESSION_ACK:
-        return read_hello(letter, request);
+        return read_hello(missive, request);
     case TYPE_HEARTBEAT:
-        return read_heartbeat(letter, request);
+        return read_heartbeat(missive, request);
     case TYPE_MESSAGE:
-        return read_message(letter, request);
+        return read_message(missive, request);
     case TYPE_COMMAND:
-        return read_command(letter, request);
+        return read_command(missive, request);
     case TYPE_DISCONNECT:
-        return read_disconnect(letter, request);
+        return read_disconnect(missive, request);
     default:
         request->kind = REQUEST_TRANSFER;
         return ERROR_NONE;
@@ -263,53 +158,6 @@ static enum error_code read_fields(const struct letter *letter,
 
 /* ---- Meaning: whose it is, and its seal --------------------------------- */
 
-/* Its session is this one, and its seq is above the last. */
-static enum error_code check_origin(const struct letter *letter,
-                                    struct wire_peer *peer)
-{
-    struct slice session;
-    uint64_t seq;
-
-    if (headers_string(letter->fields, "session", &session) != FIELD_THERE ||
-        headers_number(letter->fields, "seq", &seq) != FIELD_THERE)
-        return ERROR_BAD_HEADER;
-    if (!uuid_is(peer->uuid, session) || seq < peer->seq_in_min)
-        return ERROR_REPLAY;
-    peer->seq_in_min = seq + 1;
-    return ERROR_NONE;
-}
-
-static bool read_iv(struct letter *letter)
-{
-    struct slice iv;
-    size_t length;
-
-    return headers_string(letter->fields, "iv", &iv) == FIELD_THERE &&
-           sodium_base642bin(letter->iv, sizeof(letter->iv), iv.bytes,
-                             iv.length, NULL, &length, NULL,
-                             sodium_base64_VARIANT_ORIGINAL) == 0 &&
-           length == IV_BYTES;
-}
-
-static enum error_code read_seal(struct letter *letter)
-{
-    bool hello = letter_type(letter) == TYPE_SESSION_ACK;
-    struct slice enc;
-
-    switch (headers_string(letter->fields, "enc", &enc)) {
-    case FIELD_ABSENT:
-        return ERROR_NONE;
-    case FIELD_THERE:
-        break;
-    case FIELD_WRONG:
-        return ERROR_BAD_HEADER;
-    }
-    if (!slice_equals(enc, SLICE("A256GCM")))
-        return ERROR_HANDSHAKE;
-    letter->sealed = true;
-    return hello || read_iv(letter) ? ERROR_NONE : ERROR_BAD_HEADER;
-}
-
 static bool peer_key(struct wire *wire, struct wire_peer *peer)
 {
     if (!peer->keyed)
@@ -317,60 +165,15 @@ static bool peer_key(struct wire *wire, struct wire_peer *peer)
     return peer->keyed;
 }
 
-/* The sealed content in memory that may be changed: if the message is not in
- * the tail, a copy is put there. NULL without memory. */
-static unsigned char *content_to_open(struct wire *wire,
-                                      struct decoder *decoder,
-                                      struct slice content)
-{
-    if (decoder->spent)
-        return decoder->tail->bytes + (decoder->tail->length - content.length);
-    if (!tail_append(decoder, wire->budget, (const void *)content.bytes,
-                     content.length, secure_bytes_max(wire)))
-        return NULL;
-    decoder->spent = true;
-    return decoder->tail->bytes;
-}
-
-static enum error_code open_content(struct wire *wire, struct decoder *decoder,
-                                    struct wire_peer *peer,
-                                    struct letter *letter)
-{
-    struct sealing sealing = {
-        .headers = letter->headers.bytes,
-        .headers_length = letter->headers.length,
-        .length = letter->content.length - SEAL_TAG_BYTES,
-    };
-
-    if (letter->content.length < SEAL_TAG_BYTES)
-        return ERROR_BAD_HMAC;
-    sealing.bytes = content_to_open(wire, decoder, letter->content);
-    if (!sealing.bytes || !peer_key(wire, peer))
-        return ERROR_INTERNAL;
-    memcpy(sealing.iv, letter->iv, sizeof(sealing.iv));
-    letter->content =
-        (struct slice){(const char *)sealing.bytes, sealing.length};
-    switch (keys_open(wire->keys, peer->key, &sealing,
-                      sealing.bytes + sealing.length)) {
-    case OPENING_DONE:
-        return ERROR_NONE;
-    case OPENING_FORGED:
-        return ERROR_BAD_HMAC;
-    case OPENING_FAILED:
-        break;
-    }
-    return ERROR_INTERNAL;
-}
-
 /* SESSION_ACK, which has no content, only says that what follows is sealed. */
 static enum error_code agree_on_seal(const struct wire *wire,
                                      const struct decoder *decoder,
                                      struct wire_peer *peer,
-                                     const struct letter *letter)
+                                     const struct missive *missive)
 {
     if (decoder->greeted)
         return ERROR_HANDSHAKE;
-    if (letter->sealed)
+    if (missive->sealed)
         peer->sealed = true;
     if (wire->config.encryption_required && !peer->sealed)
         return ERROR_HANDSHAKE;
@@ -378,28 +181,30 @@ static enum error_code agree_on_seal(const struct wire *wire,
 }
 
 static enum error_code unseal(struct wire *wire, struct decoder *decoder,
-                              struct wire_peer *peer, struct letter *letter)
+                              struct wire_peer *peer, struct missive *missive)
 {
-    if (letter_type(letter) == TYPE_SESSION_ACK)
-        return agree_on_seal(wire, decoder, peer, letter);
-    if (letter->sealed)
-        return open_content(wire, decoder, peer, letter);
-    return peer->sealed ? ERROR_BAD_HMAC : ERROR_NONE;
+    if (missive_type(missive) == TYPE_SESSION_ACK)
+        return agree_on_seal(wire, decoder, peer, missive);
+    if (!missive->sealed)
+        return peer->sealed ? ERROR_BAD_HMAC : ERROR_NONE;
+    if (!peer_key(wire, peer))
+        return ERROR_INTERNAL;
+    return missive_open(wire, decoder, peer->key, missive);
 }
 
 /* ---- Meaning: the content ----------------------------------------------- */
 
-static enum error_code read_content(const struct letter *letter,
+static enum error_code read_content(const struct missive *missive,
                                     struct request *request)
 {
-    unsigned type = letter_type(letter);
+    unsigned type = missive_type(missive);
 
     switch (type) {
     case TYPE_HEARTBEAT:
-        return letter->content.length > 0 ? ERROR_BAD_FRAME : ERROR_NONE;
+        return missive->content.length > 0 ? ERROR_BAD_FRAME : ERROR_NONE;
     case TYPE_MESSAGE:
     case TYPE_COMMAND:
-        request->text = letter->content;
+        request->text = missive->content;
         return request_check_text(request);
     case TYPE_SESSION_ACK:
     case TYPE_DISCONNECT:
@@ -413,23 +218,23 @@ static enum error_code read_content(const struct letter *letter,
     }
 }
 
-static enum error_code read_letter(struct wire *wire, struct decoder *decoder,
-                                   struct wire_peer *from,
-                                   struct letter *letter,
-                                   struct request *request)
+static enum error_code read_missive(struct wire *wire, struct decoder *decoder,
+                                    struct wire_peer *from,
+                                    struct missive *missive,
+                                    struct request *request)
 {
-    enum error_code error = check_integrity(wire, letter);
+    enum error_code error = missive_check(wire, missive);
 
     if (error == ERROR_NONE)
-        error = read_fields(letter, request);
+        error = read_fields(missive, request);
     if (error == ERROR_NONE)
-        error = check_origin(letter, from);
+        error = missive_check_origin(missive, from);
     if (error == ERROR_NONE)
-        error = read_seal(letter);
+        error = missive_read_seal(missive);
     if (error == ERROR_NONE)
-        error = unseal(wire, decoder, from, letter);
+        error = unseal(wire, decoder, from, missive);
     if (error == ERROR_NONE)
-        error = read_content(letter, request);
+        error = read_content(missive, request);
     return error;
 }
 
@@ -438,20 +243,14 @@ enum wire_outcome secure_decode(struct wire *wire, struct decoder *decoder,
                                 const unsigned char **bytes, size_t *length,
                                 struct request *request, enum error_code *error)
 {
-    struct letter letter = {0};
+    struct missive missive;
     struct slice message;
     enum wire_outcome outcome;
-    size_t headers;
 
     outcome = message_assemble(wire, decoder, bytes, length, &message, error);
     if (outcome != WIRE_READY)
         return outcome;
-    letter.head = (const unsigned char *)message.bytes;
-    headers = load_u32(letter.head + SECURE_HEADERS_LENGTH_AT);
-    letter.headers = (struct slice){message.bytes + SECURE_HEAD_BYTES, headers};
-    letter.content =
-        (struct slice){letter.headers.bytes + headers,
-                       message.length - SECURE_HEAD_BYTES - headers};
-    *error = read_letter(wire, decoder, from, &letter, request);
+    missive_init(&missive, message);
+    *error = read_missive(wire, decoder, from, &missive, request);
     return *error == ERROR_NONE ? WIRE_READY : WIRE_INVALID;
 }

@@ -257,6 +257,24 @@ static void test_known_seal(void **state)
     keys_destroy(sealed.keys);
 }
 
+/* As a client does, when it learns of its session. */
+static void test_another_salt(void **state)
+{
+    struct sealed sealed;
+
+    (void)state;
+    seal(&sealed, 40);
+    assert_int_equal(open_sealed(&sealed), OPENING_DONE);
+    assert_true(keys_seal_with(sealed.keys, vector_session));
+    keys_next_iv(sealed.keys, sealed.sealing.iv);
+    assert_true(keys_seal(sealed.keys, &sealed.sealing, sealed.tag));
+    memcpy(sealed.key, vector_client_key, sizeof(sealed.key));
+    assert_int_equal(open_sealed(&sealed), OPENING_DONE);
+    for (size_t i = 0; i < 40; i++)
+        assert_int_equal(sealed.bytes[i], 'b');
+    keys_destroy(sealed.keys);
+}
+
 static void test_round_trips(void **state)
 {
     static const size_t lengths[] = {0,  1,  15,  16,  17,  31,
@@ -470,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_ivs_of_a_number),
         cmocka_unit_test(test_derived_keys_of_the_vectors),
         cmocka_unit_test(test_known_seal),
+        cmocka_unit_test(test_another_salt),
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_every_bit_matters),
         cmocka_unit_test(test_other_lengths_are_forged),
