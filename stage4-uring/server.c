@@ -570,7 +570,7 @@ static uint64_t deadline(struct server *server)
 
 /* io_uring_enter(2), in ring_turn: submits, and waits, with a time-out in
  * nanoseconds; the number of completions. */
-static unsigned turn_wait(struct server *server, uint64_t until_ns)
+static unsigned wait_until(struct server *server, uint64_t until_ns)
 {
     uint64_t now_ns = clock_mono_ns();
     uint64_t ns = until_ns > now_ns ? until_ns - now_ns : 0;
@@ -580,6 +580,14 @@ static unsigned turn_wait(struct server *server, uint64_t until_ns)
     };
 
     return ring_turn(&server->ring, until_ns == UINT64_MAX ? NULL : &timeout);
+}
+
+/* Who could order no more sends does not wait, for others may be ready, and if
+ * the kernel has taken these, but not all behind them, nothing comes of what is
+ * left. */
+static unsigned turn_wait(struct server *server, uint64_t until_ns)
+{
+    return wait_until(server, server->send_count < SENDS_MAX ? until_ns : 0);
 }
 
 /* If we are late, be it that a turn took long or that the process was stopped,

@@ -298,12 +298,15 @@ static unsigned wait_until(struct uring *uring, uint64_t until_ns)
 }
 
 /* Who has sends under way does not wait, for they are over as soon as they are
- * submitted; nor does who finds news in chat_sleep, or could not order all that
+ * submitted; nor does who could order no more of them, for others may be ready,
+ * and if the kernel has taken these, but not all behind them, nothing comes of
+ * what is left; nor who finds news in chat_sleep, or could not order all that
  * wakes others. */
 static unsigned turn_wait(struct uring *uring)
 {
     struct worker *worker = uring->worker;
-    bool sleeps = uring->sending == 0 && chat_sleep(worker->chat);
+    bool sleeps = uring->sending == 0 && uring->send_count < SENDS_MAX &&
+                  chat_sleep(worker->chat);
     uint64_t until_ns = worker_deadline(worker);
     unsigned count;
 

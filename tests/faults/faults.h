@@ -23,9 +23,10 @@
  *
  * RINGCHAT_FAULTS says which: "7" is a seed of faults that harm nobody, that
  * is, nobody is to notice; "deadly:7" one of those besides by which single
- * connections end (resets, no memory). Without it there are none, but the rings
- * are tiny. A seed makes the same choices in the same order, for each ring its
- * own; what they fall upon is up to the kernel and the clients.
+ * connections end (resets, no memory); "partly:7" one of none but sends and
+ * orders that are not taken, and of those very many. Without it there are none,
+ * but the rings are tiny. A seed makes the same choices in the same order, for
+ * each ring its own; what they fall upon is up to the kernel and the clients.
  *
  * A ring is one thread's, and so is all that is kept about it here: no two
  * threads meet, but to be numbered when they begin.

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEADLY "deadly:"
+#define PARTLY "partly:"
 
 /* Written before main. */
 static bool on, deadly;
@@ -30,24 +31,49 @@ static const unsigned most[FAULTS_COUNT] = {
     [FAULT_OVERSLEPT] = 16,   [FAULT_DEADLY] = 300,
 };
 
+/* Of "partly": what leaves something to be done, by who has to remember it. */
+static const unsigned partly[FAULTS_COUNT] = {
+    [FAULT_SEND_NOTHING] = 2,
+    [FAULT_NOT_SUBMITTED] = 2,
+};
+
+static void rates_draw(struct rng *drawn)
+{
+    static const unsigned times[] = {0, 1, 4, 16};
+
+    for (size_t i = 0; i < FAULTS_COUNT; i++)
+        rates[i] = most[i] * times[rng_below(drawn, 4)];
+    rates[FAULT_DEADLY] = deadly ? most[FAULT_DEADLY] : 0;
+}
+
+/* Whether it begins with that, which is passed then. */
+static bool pass(const char **text, const char *prefix)
+{
+    size_t length = strlen(prefix);
+    bool begins = strncmp(*text, prefix, length) == 0;
+
+    if (begins)
+        *text += length;
+    return begins;
+}
+
 /* Before main: the environment is read once, and there is one thread. */
 __attribute__((constructor)) static void read_seed(void)
 {
-    static const unsigned times[] = {0, 1, 4, 16};
     struct rng drawn;
+    bool is_partly;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
     const char *text = getenv("RINGCHAT_FAULTS");
 
     if (!text || !*text)
         return;
     on = true;
-    deadly = strncmp(text, DEADLY, strlen(DEADLY)) == 0;
-    if (deadly)
-        text += strlen(DEADLY);
+    deadly = pass(&text, DEADLY);
+    is_partly = pass(&text, PARTLY);
     drawn.state = strtoull(text, NULL, 10);
-    for (size_t i = 0; i < FAULTS_COUNT; i++)
-        rates[i] = most[i] * times[rng_below(&drawn, 4)];
-    rates[FAULT_DEADLY] = deadly ? most[FAULT_DEADLY] : 0;
+    rates_draw(&drawn);
+    if (is_partly)
+        memcpy(rates, partly, sizeof(rates));
     seed = rng_next(&drawn);
 }
 

@@ -1,5 +1,6 @@
-"""Connections that fail at any moment, by tests/faults: a build of its own, in
-which all other tests are run with faults that nobody is to notice.
+"""Connections that fail at any moment, and a kernel that takes little at a
+time, by tests/faults: a build of its own, in which all other tests are run with
+faults that nobody is to notice.
 
     make integration FAULTS=1 SANITIZE=address,undefined K=faults SEED=7
 """
@@ -20,6 +21,10 @@ pytestmark = pytest.mark.faults("deadly")
 
 PRESENT = 24
 DEEDS = 3000
+# Of two workers each has more than a tiny ring orders sends at a time; and so
+# many rounds that one of them goes as seldom as one does.
+SPEAKERS = 10
+ROUNDS = 1000
 
 
 class Lost(Exception):
@@ -162,3 +167,22 @@ def test_stop_while_connections_fail(start, stage):
         victims.do_something()
     server.signal(signal.SIGTERM)
     assert server.wait_exit() == 0
+
+
+@pytest.mark.faults("partly")
+@pytest.mark.families("unix")
+def test_silence_keeps_nothing_back(start):
+    """Each hears all that is said in a round, though nothing else happens until
+    then that a server could be woken by: also if it had more to send than one
+    turn may, and the kernel took the sends but not what was ordered behind
+    them."""
+    server = start()
+    members = [
+        server.person(f"m{n}", "den", dialect="text") for n in range(SPEAKERS)
+    ]
+    for number in range(ROUNDS):
+        for member in members:
+            member.say(f"round {number}")
+        said = {f"{member.nick}: round {number}" for member in members}
+        for member in members:
+            assert {member.hear("den") for _ in said} == said
