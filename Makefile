@@ -410,8 +410,7 @@ bench-log: $(OUT)/bench-log ## measure appends to a room's log and spans taken f
 # with a ring with faults. One after another, since the integration tests measure
 # time. Under sanitizers IPv4 stands for IPv6: they differ in addresses alone.
 # Units and simulator have one thread: ThreadSanitizer has nothing to say of
-# them. What threads share has a target of its own, litmus. Of the faults, those
-# of stage 4: see "What is still wrong" in stage 5's README.
+# them. What threads share has a target of its own, litmus.
 .PHONY: test
 test: deps ## all tests; SANITIZE=thread: under that alone; STAGE=1, K=unix: select
 ifeq ($(SANITIZE),)
@@ -419,7 +418,7 @@ ifeq ($(SANITIZE),)
 	$(if $(K),,@$(MAKE) sim SEEDS=2000 SANITIZE=address,undefined)
 	@$(MAKE) integration
 	@$(MAKE) integration SANITIZE=address,undefined K='$(or $(K),not tcp6)'
-	$(if $(filter stage$(STAGE)%,$(FAULTED)),@$(MAKE) faults STAGE=$(or $(STAGE),4))
+	$(if $(filter stage$(STAGE)%,$(FAULTED)),@$(MAKE) faults)
 else
 	$(if $(filter thread,$(SANITIZE)),,@$(MAKE) unit)
 	@$(MAKE) integration

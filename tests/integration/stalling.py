@@ -8,8 +8,14 @@ LINE = "x" * 4000
 BATCH = 20
 # 8 MB, twice what Linux lets a TCP socket hold unasked (tcp_wmem).
 FLOOD = 2000
-# One who stalls has a small buffer, so that it stalls soon.
+# One who stalls has a small buffer, so that it stalls soon; but not of 4 KiB.
+# When all in it has been read at last, TCP may open the window to a bit less
+# than the server's kernel thinks worth a segment, and so again each time: it
+# goes by the persist timer only (RFC 9293, 3.8.6), five times a second, which
+# is 10 KB/s, and 150 KB/s with this one.
 STALLED = {"receive_buffer": 65536}
+# So many requests for help bring more than that and the server's kernel hold.
+HELPS = 800
 
 
 def flood(speaker, room, listeners=(), patience=PATIENCE):

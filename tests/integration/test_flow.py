@@ -11,12 +11,9 @@ import proc
 from capabilities import STALL_OPTION
 from crowd import metric
 from flooding import TALK, flooding, talk_before_being_let_in
-from stalling import LINE
+from stalling import HELPS, LINE, STALLED
 from timing import PATIENCE, SLOW, WAIT, together, until
 
-# One who reads late has a small buffer, so that the server stalls soon.
-NARROW = {"receive_buffer": 4096}
-HELPS = 400
 # What one does who has asked for so much: whether the server gets time to stop
 # reading before a line, a line, and so on, and before the end.
 COURSES = [(0,), (1,), (0, 0), (0, 1), (1, 0), (1, 1), (1, 1, 0), (1, 0, 1)]
@@ -31,7 +28,7 @@ def test_end_while_much_is_due(start, stage):
     server = start(STALL_OPTION[stage], str(100 * WAIT))
     help_lines = server.connect().ask_list("/help\n/echo over", "over")
     for *lines, end in COURSES:
-        alice = server.connect(**NARROW)
+        alice = server.connect(**STALLED)
         alice.say(*HELPS * ["/help"])
         for pause in lines:
             time.sleep(pause * PATIENCE / 100)
@@ -52,7 +49,7 @@ def test_end_of_one_who_takes_nothing(start, stage):
     """Who has sent its last, and takes no more, costs nothing until it does, or
     until its time is over."""
     server = start(STALL_OPTION[stage], str(100 * WAIT))
-    alice = server.connect(**NARROW)
+    alice = server.connect(**STALLED)
     alice.say(*HELPS * ["/help"])
     alice.half_close()
     time.sleep(PATIENCE / 10)

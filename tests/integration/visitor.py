@@ -10,14 +10,11 @@ from collections import deque
 from client import TextClient
 from crowd import request
 from server import CLIENTS
+from stalling import HELPS, STALLED
 
 COMMON_ROOMS = 8
-# So many requests for help bring more than a socket's buffers hold.
-HELPS = 400
 # So many lines, some of them long, are more than is read at once.
 MUCH = 40
-# One who does not read has a small buffer, so that the server stalls soon.
-NARROW = {"receive_buffer": 4096}
 
 JOINED = re.compile(r"joined (\S+) \(\d+ members\)")
 PRIVATE = re.compile(r"\(private\) (v\d+): (.*)")
@@ -44,7 +41,7 @@ class Visitor:
     def __init__(self, number, kind, url, room, help_lines, stalls=False):
         self.nick = f"v{number}"
         self.room = room or f"own-{number}"
-        self.client = CLIENTS[kind](url, **(NARROW if stalls else {}))
+        self.client = CLIENTS[kind](url, **(STALLED if stalls else {}))
         self.stalls = stalls
         self._help = help_lines
         self._said = 0
