@@ -72,11 +72,16 @@ void put_session(struct builder *headers, const struct wire_peer *peer)
     put_number(headers, FIELD("seq"), peer->seq_out + 1);
 }
 
+void put_enc(struct builder *headers)
+{
+    put_string(headers, FIELD("enc"), SLICE("A256GCM"));
+}
+
 /* The iv is written last (draft_write_sealed), in the place of these letters.
  */
 void put_seal(struct builder *headers)
 {
-    put_string(headers, FIELD("enc"), SLICE("A256GCM"));
+    put_enc(headers);
     put_string(headers, FIELD("iv"), SLICE("AAAAAAAAAAAAAAAA"));
 }
 

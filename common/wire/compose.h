@@ -45,6 +45,9 @@ void put_heartbeat(struct builder *headers, const char *kind, uint64_t stamp);
 /* The session that both are in, and the next seq of who sends. */
 void put_session(struct builder *headers, const struct wire_peer *peer);
 
+/* That what follows is to be sealed. */
+void put_enc(struct builder *headers);
+
 /* Last of all, if the content is to be sealed. */
 void put_seal(struct builder *headers);
 

@@ -20,6 +20,18 @@ const char *error_name(enum error_code code)
     return "internal";
 }
 
+bool error_named(struct slice name, enum error_code *code)
+{
+#define X(symbol, number, text, closes)                                        \
+    if (slice_equals(name, SLICE(text))) {                                     \
+        *code = ERROR_##symbol;                                                \
+        return true;                                                           \
+    }
+    ERROR_TABLE(X)
+#undef X
+    return false;
+}
+
 const char *error_detail(enum error_code code)
 {
     switch (code) {

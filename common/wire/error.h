@@ -4,6 +4,8 @@
 #ifndef RINGCHAT_WIRE_ERROR_H
 #define RINGCHAT_WIRE_ERROR_H
 
+#include "common/base/slice.h"
+
 #include <stdbool.h>
 
 /* Codes, names and whether the error closes the session. */
@@ -46,6 +48,9 @@ enum error_code {
 
 /* "line-too-long"; the code must be in the table. */
 const char *error_name(enum error_code);
+
+/* The code of a name; false if it is in no table. */
+bool error_named(struct slice name, enum error_code *);
 
 /* What a closing error says besides its name; "" if that is nothing. */
 const char *error_detail(enum error_code);

@@ -1,8 +1,5 @@
 /*
  * The `frame` dialect of docs/protocol.md: compact, for programs.
- *
- * A body is read by a reader that remembers whether it was too short, so that
- * one look at the end tells whether the body was what its type says.
  */
 #include "common/wire/frame.h"
 
@@ -11,28 +8,32 @@
 #include "common/wire/internal.h"
 #include "common/wire/message.h"
 #include "common/wire/pieces.h"
+#include "common/wire/reader.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 /* A version and the longest nick: all that a stranger may send. */
 #define HELLO_BYTES_MAX (1 + 1 + NICK_BYTES_MAX)
-#define HEARTBEAT_BYTES (1 + 8)
-
-enum heartbeat_kind { HEARTBEAT_PING, HEARTBEAT_PONG };
 
 /* ---- From the peer: the head -------------------------------------------- */
+
+static uint32_t body_bytes_max(const struct wire *wire,
+                               const struct decoder *decoder)
+{
+    return decoder->greeted || decoder->heard ? wire->config.frame_bytes_max
+                                              : HELLO_BYTES_MAX;
+}
 
 enum error_code frame_check_head(const struct wire *wire,
                                  const struct decoder *decoder,
                                  const unsigned char *head, size_t length)
 {
-    uint32_t most =
-        decoder->greeted ? wire->config.frame_bytes_max : HELLO_BYTES_MAX;
-
-    if (length >= 2 && !decoder->greeted && load_u16(head) != TYPE_SESSION_ACK)
+    if (length >= 2 && !decoder->greeted &&
+        !message_can_begin(decoder, load_u16(head)))
         return ERROR_HANDSHAKE;
-    if (length == FRAME_HEAD_BYTES && load_u16(head + 2) > most)
+    if (length == FRAME_HEAD_BYTES &&
+        load_u16(head + 2) > body_bytes_max(wire, decoder))
         return ERROR_TOO_LARGE;
     return ERROR_NONE;
 }
@@ -48,62 +49,6 @@ size_t frame_bytes_max(const struct wire *wire)
 }
 
 /* ---- From the peer: the body -------------------------------------------- */
-
-struct reader {
-    const unsigned char *at, *end;
-    bool failed; /* something was not there */
-};
-
-/* The next `length` bytes; where they are not there, zeros, at most 8. */
-static const unsigned char *read_bytes(struct reader *reader, size_t length)
-{
-    static const unsigned char zeros[8];
-    const unsigned char *bytes = reader->at;
-
-    if ((size_t)(reader->end - reader->at) < length) {
-        reader->failed = true;
-        return zeros;
-    }
-    reader->at += length;
-    return bytes;
-}
-
-static uint8_t read_u8(struct reader *reader)
-{
-    return *read_bytes(reader, 1);
-}
-
-static uint32_t read_u32(struct reader *reader)
-{
-    return load_u32(read_bytes(reader, 4));
-}
-
-static uint64_t read_u64(struct reader *reader)
-{
-    return load_u64(read_bytes(reader, 8));
-}
-
-static struct slice read_str8(struct reader *reader)
-{
-    size_t length = read_u8(reader);
-    const unsigned char *bytes = read_bytes(reader, length);
-
-    return (struct slice){(const char *)bytes, reader->failed ? 0 : length};
-}
-
-static struct slice read_rest(struct reader *reader)
-{
-    size_t length = (size_t)(reader->end - reader->at);
-
-    return (struct slice){(const char *)read_bytes(reader, length), length};
-}
-
-/* Nothing was missing and nothing is left. */
-static enum error_code read_end(const struct reader *reader)
-{
-    return reader->failed || reader->at < reader->end ? ERROR_BAD_FRAME
-                                                      : ERROR_NONE;
-}
 
 static enum error_code read_hello(struct reader *reader,
                                   struct request *request)
@@ -163,7 +108,7 @@ static enum error_code read_disconnect(struct reader *reader,
                                        struct request *request)
 {
     request->kind = REQUEST_DISCONNECT;
-    read_bytes(reader, sizeof(uint16_t)); /* the reason, and then a text */
+    read_u16(reader); /* the reason, and then a text */
     return reader->failed ? ERROR_BAD_FRAME : ERROR_NONE;
 }
 
@@ -246,6 +191,8 @@ static size_t fixed_bytes(const struct event *event)
         return 4 + 8;
     case EVENT_DISCONNECT:
         return 2;
+    case EVENT_OTHER:
+        break;
     }
     abort();
 }
@@ -267,13 +214,6 @@ void frame_prepare(struct outgoing *frame)
     pieces_of_text(&frame->content, frame->event);
     frame->size = FRAME_HEAD_BYTES + fixed_bytes(frame->event) +
                   pieces_size(&frame->content);
-}
-
-static unsigned char *put_str8(unsigned char *out, struct slice string)
-{
-    assert(string.length <= UINT8_MAX);
-    out = store_u8(out, (unsigned)string.length);
-    return string.length ? mempcpy(out, string.bytes, string.length) : out;
 }
 
 static unsigned char *put_names(unsigned char *out, const struct event *event)
@@ -326,6 +266,8 @@ static unsigned char *put_fixed(unsigned char *out, const struct wire *wire,
         return store_u64(store_u32(out, event->id), event->seq);
     case EVENT_DISCONNECT:
         return store_u16(out, 0);
+    case EVENT_OTHER:
+        break;
     }
     abort();
 }

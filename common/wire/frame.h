@@ -5,6 +5,8 @@
 #ifndef RINGCHAT_WIRE_FRAME_H
 #define RINGCHAT_WIRE_FRAME_H
 
+#include "common/wire/hear.h"
+#include "common/wire/say.h"
 #include "common/wire/wire.h"
 
 #define FRAME_HEAD_BYTES 4
@@ -22,8 +24,15 @@ enum wire_outcome frame_decode(struct wire *, struct decoder *,
                                const unsigned char **bytes, size_t *length,
                                struct request *, enum error_code *);
 
+enum wire_outcome frame_hear(struct wire *, struct decoder *,
+                             const unsigned char **bytes, size_t *length,
+                             struct heard *, enum error_code *);
+
 void frame_prepare(struct outgoing *);
 unsigned char *frame_write(const struct wire *, const struct outgoing *,
                            unsigned char *out);
+
+void frame_said_prepare(struct said *);
+unsigned char *frame_said_write(const struct said *, unsigned char *out);
 
 #endif

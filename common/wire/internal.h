@@ -2,16 +2,20 @@
  * What the files of common/wire share and nobody else sees.
  *
  *   wire.c      which dialect, which encoding; what all peers share
- *   text.c      lines
- *   frame.c     `u16 type, u16 length, body`
+ *   hear.c      which dialect is heard; what holds of all that is
+ *   say.c       which encoding is said in
+ *   text.c, hear_text.c, say_text.c      lines
+ *   frame.c, hear_frame.c, say_frame.c   `u16 type, u16 length, body`
  *   secure.c    secure messages from a peer: what request each is
  *   signed.c    secure messages to a peer: what the headers of each are
+ *   hear_secure.c, say_secure.c   the same of what is heard, and what is said
  *   missive.c   secure messages that arrive: the checks that all must pass
  *   compose.c   secure messages to be sent: headers, CRCs, HMAC, seal
  *   headers.c   JSON headers: what their fields are
  *   json.c      JSON, whatever it looks like
  *   plain.c     JSON in the form in which programs write it
  *   keys.c      HMAC, key derivation, sealing and opening
+ *   line.c      lines: put together
  *   message.c   messages whose head says how long they are: put together
  *   pieces.c    the text of an event, as the slices that make it up
  *   tail.c, clean.c, name.c, uuid.c, error.c   as they say
@@ -68,6 +72,12 @@ enum message_type event_type(const struct event *);
  * lagged. */
 unsigned event_notice_kind(const struct event *);
 
+/* Which event such a kind is; EVENT_OTHER if it is of a later protocol. */
+enum event_kind event_of_notice(unsigned kind);
+
+/* Which type a request has; none of REQUEST_NOTHING and _TRANSFER. */
+enum message_type request_type(const struct request *);
+
 /* What a type that is no client's, or nobody's, means: BAD_FRAME or
  * UNKNOWN_TYPE. */
 enum error_code type_refusal(unsigned type);
@@ -75,6 +85,15 @@ enum error_code type_refusal(unsigned type);
 /* The text of a message or a command is as it must be: ERROR_NONE, USAGE (an
  * empty message) or BAD_TEXT. */
 enum error_code request_check_text(const struct request *);
+
+/* Digits and nothing else, as a number of 64 bits. */
+bool decimal_read(struct slice digits, uint64_t *number);
+
+/* What the text of such a notice says; BAD_FRAME if it cannot be. */
+enum error_code event_read_notice(struct event *, struct slice text);
+
+/* The detail of an error, from the text that names it first. */
+struct slice error_detail_in(struct slice text);
 
 /* Whether a content type is text, which people see. Empty: plain text. */
 bool content_is_text(struct slice content_type);

@@ -40,7 +40,7 @@ static enum error_code check_head(const struct wire *wire,
 static size_t bytes_max(const struct wire *wire, const struct decoder *decoder)
 {
     return decoder->dialect == DIALECT_FRAME ? frame_bytes_max(wire)
-                                             : secure_bytes_max(wire);
+                                             : secure_bytes_max(wire, decoder);
 }
 
 /* Moves what the tail lacks of `whole` bytes there. */
@@ -115,6 +115,13 @@ enum wire_outcome message_assemble(struct wire *wire, struct decoder *decoder,
     *length -= whole;
     *message = (struct slice){(const char *)start, whole};
     return WIRE_READY;
+}
+
+bool message_can_begin(const struct decoder *decoder, unsigned type)
+{
+    if (decoder->heard)
+        return type == TYPE_SESSION_INIT || type == TYPE_ERROR;
+    return type == TYPE_SESSION_ACK;
 }
 
 size_t message_need(const struct decoder *decoder)

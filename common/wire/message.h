@@ -16,6 +16,10 @@ enum wire_outcome message_assemble(struct wire *, struct decoder *,
                                    const unsigned char **bytes, size_t *length,
                                    struct slice *message, enum error_code *);
 
+/* Whether a message of that type may come before the peer is known: from a
+ * client its hello, from a server its greeting, or why there is none. */
+bool message_can_begin(const struct decoder *, unsigned type);
+
 /* How many bytes the head lacks, or once that is here, the message. */
 size_t message_need(const struct decoder *);
 

@@ -131,7 +131,7 @@ static unsigned char *content_to_open(struct wire *wire,
     if (decoder->spent)
         return decoder->tail->bytes + (decoder->tail->length - content.length);
     if (!tail_append(decoder, wire->budget, (const void *)content.bytes,
-                     content.length, secure_bytes_max(wire)))
+                     content.length, secure_bytes_max(wire, decoder)))
         return NULL;
     decoder->spent = true;
     return decoder->tail->bytes;

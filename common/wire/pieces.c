@@ -89,6 +89,7 @@ void pieces_of_content(struct pieces *pieces, const struct event *event)
     case EVENT_PONG:
     case EVENT_ACK:
     case EVENT_DISCONNECT:
+    case EVENT_OTHER:
         break;
     }
 }

@@ -13,10 +13,13 @@
 
 /* ---- Magic, version, lengths -------------------------------------------- */
 
-/* Before WELCOME there is no content. */
-static uint32_t content_bytes_max(const struct wire *wire,
-                                  const struct decoder *decoder)
+/* From a client before WELCOME there is no content. What a server has sealed
+ * for us may have been as long as it may be in the clear. */
+static size_t content_bytes_max(const struct wire *wire,
+                                const struct decoder *decoder)
 {
+    if (decoder->heard)
+        return (size_t)wire->config.message_bytes_max + SEAL_TAG_BYTES;
     return decoder->greeted ? wire->config.message_bytes_max : 0;
 }
 
@@ -35,7 +38,7 @@ enum error_code secure_check_head(const struct wire *wire,
     if (length < SECURE_HEADERS_LENGTH_AT)
         return ERROR_NONE;
     if (!decoder->greeted &&
-        load_u16(head + SECURE_TYPE_AT) != TYPE_SESSION_ACK)
+        !message_can_begin(decoder, load_u16(head + SECURE_TYPE_AT)))
         return ERROR_HANDSHAKE;
     if (length >= SECURE_HEADERS_CRC_AT &&
         load_u32(head + SECURE_HEADERS_LENGTH_AT) > HEADERS_BYTES_MAX)
@@ -54,10 +57,10 @@ size_t secure_bytes(const unsigned char *head)
            load_u32(head + SECURE_CONTENT_LENGTH_AT);
 }
 
-size_t secure_bytes_max(const struct wire *wire)
+size_t secure_bytes_max(const struct wire *wire, const struct decoder *decoder)
 {
     return (size_t)SECURE_HEAD_BYTES + HEADERS_BYTES_MAX +
-           wire->config.message_bytes_max;
+           content_bytes_max(wire, decoder);
 }
 
 /* ---- Meaning: what each type's headers are ------------------------------ */

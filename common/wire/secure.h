@@ -5,6 +5,8 @@
 #ifndef RINGCHAT_WIRE_SECURE_H
 #define RINGCHAT_WIRE_SECURE_H
 
+#include "common/wire/hear.h"
+#include "common/wire/say.h"
 #include "common/wire/wire.h"
 
 /*
@@ -32,7 +34,7 @@ enum error_code secure_check_head(const struct wire *, const struct decoder *,
 
 /* The length of the whole message, from its head; of the longest one. */
 size_t secure_bytes(const unsigned char *head);
-size_t secure_bytes_max(const struct wire *);
+size_t secure_bytes_max(const struct wire *, const struct decoder *);
 
 enum wire_outcome secure_decode(struct wire *, struct decoder *,
                                 struct wire_peer *from,
@@ -49,5 +51,20 @@ unsigned char *secure_write(struct wire *, const struct outgoing *,
                             unsigned char *out);
 unsigned char *sealed_write(struct wire *, const struct outgoing *,
                             unsigned char *out);
+
+/* ---- hear_secure.c, say_secure.c: the same of a client ---- */
+
+enum wire_outcome secure_hear(struct wire *, struct decoder *,
+                              struct wire_peer *from,
+                              const unsigned char **bytes, size_t *length,
+                              struct heard *, enum error_code *);
+
+void secure_said_prepare(struct said *);
+void sealed_said_prepare(struct said *);
+
+unsigned char *secure_said_write(struct wire *, const struct said *,
+                                 unsigned char *out);
+unsigned char *sealed_said_write(struct wire *, const struct said *,
+                                 unsigned char *out);
 
 #endif

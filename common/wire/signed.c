@@ -88,6 +88,8 @@ static void put_fields(struct builder *headers, const struct wire *wire,
     case EVENT_DISCONNECT:
         put_number(headers, FIELD("code"), 0);
         break;
+    case EVENT_OTHER:
+        break;
     }
 }
 

@@ -53,3 +53,11 @@ void tail_release(struct decoder *decoder, struct budget *budget)
         budget_free(budget, decoder->tail, decoder->tail->size);
     decoder->tail = NULL;
 }
+
+void tail_drop_spent(struct decoder *decoder, struct budget *budget)
+{
+    if (!decoder->spent)
+        return;
+    tail_release(decoder, budget);
+    decoder->spent = false;
+}

@@ -26,4 +26,7 @@ bool tail_append(struct decoder *, struct budget *, const unsigned char *bytes,
 /* Empties it and gives back the memory. */
 void tail_release(struct decoder *, struct budget *);
 
+/* Likewise, if it was what came out last. */
+void tail_drop_spent(struct decoder *, struct budget *);
+
 #endif

@@ -1,15 +1,14 @@
 /*
  * The `text` dialect of docs/protocol.md: for people with `nc` and for scripts.
  *
- * A line ends in LF, a CR before it is dropped. A line that is too long is
- * reported once, as soon as that is certain, and skipped to its end; nothing of
- * it takes effect. The first byte and the first line may show that the peer
- * speaks something else entirely.
+ * Nothing of a line that is too long takes effect (line.h). The first byte and
+ * the first line may show that the peer speaks something else entirely.
  */
 #include "common/wire/text.h"
 
 #include "common/wire/clean.h"
 #include "common/wire/internal.h"
+#include "common/wire/line.h"
 #include "common/wire/pieces.h"
 #include "common/wire/tail.h"
 
@@ -18,12 +17,6 @@
 
 /* Longer than any method of the HTTP registry. */
 #define METHOD_BYTES_MAX 32
-
-/* A whole line, and a CR that may belong to its end. */
-static size_t line_bytes_with_cr(const struct wire *wire)
-{
-    return (size_t)wire->config.line_bytes_max + 1;
-}
 
 /* Registered methods are upper case, some with a hyphen (RFC 9110, section 9;
  * RFC 3253). */
@@ -79,15 +72,16 @@ static bool is_http_request(struct slice line)
 /*
  * Whether a line that is too long, `more` after the tail, begins like an HTTP
  * request: with a method and a path. It must not be taken for a line of chat,
- * for then its headers would be.
+ * for then its headers would be. No more of it counts than what makes it too
+ * long: the rest may not be there yet.
  */
 static bool begins_http_request(const struct wire *wire,
                                 const struct decoder *decoder,
-                                const unsigned char *more, size_t length)
+                                struct slice more)
 {
     char start[METHOD_BYTES_MAX + 2];
     struct slice line = {start, 0};
-    size_t most = line_bytes_with_cr(wire);
+    size_t most = (size_t)wire->config.line_bytes_max + 1;
     size_t method;
 
     if (most > sizeof(start))
@@ -96,16 +90,14 @@ static bool begins_http_request(const struct wire *wire,
         start[line.length] = (char)decoder->tail->bytes[line.length];
         line.length++;
     }
-    while (line.length < most && length > 0) {
-        start[line.length++] = (char)*more++;
-        length--;
-    }
+    for (size_t i = 0; line.length < most && i < more.length; i++)
+        start[line.length++] = more.bytes[i];
     method = method_length(line);
     return method > 0 && method + 2 <= line.length && start[method] == ' ' &&
            start[method + 1] == '/';
 }
 
-/* A whole line, its LF or CR LF taken off, becomes a request. */
+/* A whole line becomes a request. */
 static enum wire_outcome line_decode(struct decoder *decoder, struct slice line,
                                      struct request *request,
                                      enum error_code *error)
@@ -130,21 +122,12 @@ static enum wire_outcome line_decode(struct decoder *decoder, struct slice line,
     return WIRE_READY;
 }
 
-static struct slice without_cr(const unsigned char *bytes, size_t length)
-{
-    if (length > 0 && bytes[length - 1] == '\r')
-        length--;
-    return (struct slice){(const char *)bytes, length};
-}
-
-/* `bytes` are what there is of the line after the tail. */
+/* `end` is what there is of the line after the tail. */
 static enum wire_outcome line_too_long(struct wire *wire,
                                        struct decoder *decoder,
-                                       const unsigned char *bytes,
-                                       size_t length, enum error_code *error)
+                                       struct slice end, enum error_code *error)
 {
-    bool http =
-        !decoder->greeted && begins_http_request(wire, decoder, bytes, length);
+    bool http = !decoder->greeted && begins_http_request(wire, decoder, end);
 
     tail_release(decoder, wire->budget);
     decoder->greeted = true;
@@ -152,86 +135,20 @@ static enum wire_outcome line_too_long(struct wire *wire,
                         error);
 }
 
-/* The end of the line has not come: its beginning waits in the tail. */
-static enum wire_outcome keep_tail(struct wire *wire, struct decoder *decoder,
-                                   const unsigned char *bytes, size_t length,
-                                   enum error_code *error)
-{
-    size_t whole = tail_length(decoder) + length;
-    size_t most = line_bytes_with_cr(wire);
-
-    if (length == 0)
-        return WIRE_PARTIAL;
-    if (whole > most || (whole == most && bytes[length - 1] != '\r')) {
-        decoder->skipping = true;
-        return line_too_long(wire, decoder, bytes, length, error);
-    }
-    if (!tail_append(decoder, wire->budget, bytes, length, most))
-        return wire_invalid(ERROR_INTERNAL, error);
-    return WIRE_PARTIAL;
-}
-
-/* `length` bytes and the tail before them are a line. */
-static enum wire_outcome finish_line(struct wire *wire, struct decoder *decoder,
-                                     const unsigned char *bytes, size_t length,
-                                     struct request *request,
-                                     enum error_code *error)
-{
-    struct slice line = without_cr(bytes, length);
-    size_t most = line_bytes_with_cr(wire);
-
-    if (tail_length(decoder) + length > most)
-        return line_too_long(wire, decoder, bytes, length, error);
-    if (tail_length(decoder) > 0) {
-        if (!tail_append(decoder, wire->budget, bytes, length, most))
-            return wire_invalid(ERROR_INTERNAL, error);
-        decoder->spent = true;
-        line = without_cr(decoder->tail->bytes, decoder->tail->length);
-        length = 0;
-    }
-    if (line.length > wire->config.line_bytes_max)
-        return line_too_long(wire, decoder, bytes, length, error);
-    return line_decode(decoder, line, request, error);
-}
-
-/* Drops the rest of a line that was too long; false if its end is not here. */
-static bool skip_line(struct decoder *decoder, const unsigned char **bytes,
-                      size_t *length)
-{
-    const unsigned char *newline = memchr(*bytes, '\n', *length);
-    size_t gone = newline ? (size_t)(newline - *bytes) + 1 : *length;
-
-    *bytes += gone;
-    *length -= gone;
-    decoder->skipping = !newline;
-    return newline;
-}
-
 enum wire_outcome text_decode(struct wire *wire, struct decoder *decoder,
                               const unsigned char **bytes, size_t *length,
                               struct request *request, enum error_code *error)
 {
-    const unsigned char *start, *newline;
-    size_t line, taken;
+    struct slice line;
+    enum wire_outcome outcome =
+        line_assemble(wire, decoder, wire->config.line_bytes_max, bytes, length,
+                      &line, error);
 
-    if (*length == 0)
-        return WIRE_PARTIAL;
-    if (!decoder->begun && !text_can_begin(**bytes))
-        return wire_invalid(ERROR_WRONG_PROTOCOL, error);
-    decoder->begun = true;
-    if (decoder->skipping && !skip_line(decoder, bytes, length))
-        return WIRE_PARTIAL;
-    if (*length == 0)
-        return WIRE_PARTIAL;
-    start = *bytes;
-    newline = memchr(start, '\n', *length);
-    line = newline ? (size_t)(newline - start) : *length;
-    taken = newline ? line + 1 : line;
-    *bytes += taken;
-    *length -= taken;
-    if (!newline)
-        return keep_tail(wire, decoder, start, line, error);
-    return finish_line(wire, decoder, start, line, request, error);
+    if (outcome == WIRE_READY)
+        return line_decode(decoder, line, request, error);
+    if (outcome == WIRE_INVALID && *error == ERROR_LINE_TOO_LONG)
+        return line_too_long(wire, decoder, line, error);
+    return outcome;
 }
 
 enum wire_outcome text_decode_end(struct wire *wire, struct decoder *decoder,
@@ -239,13 +156,11 @@ enum wire_outcome text_decode_end(struct wire *wire, struct decoder *decoder,
                                   enum error_code *error)
 {
     struct slice line;
+    enum wire_outcome outcome =
+        line_assemble_end(decoder, wire->config.line_bytes_max, &line, error);
 
-    if (!decoder->tail)
-        return WIRE_PARTIAL;
-    line = without_cr(decoder->tail->bytes, decoder->tail->length);
-    decoder->spent = true;
-    if (line.length > wire->config.line_bytes_max)
-        return wire_invalid(ERROR_LINE_TOO_LONG, error);
+    if (outcome != WIRE_READY)
+        return outcome;
     return line_decode(decoder, line, request, error);
 }
 
@@ -344,6 +259,7 @@ static void pieces_of(const struct event *event, struct pieces *pieces)
     case EVENT_PONG:
     case EVENT_ACK:
     case EVENT_DISCONNECT:
+    case EVENT_OTHER:
         assert(!"text has no word for it");
     }
     pieces_add(pieces, SLICE("\n"));

@@ -44,3 +44,19 @@ bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text)
     }
     return true;
 }
+
+bool uuid_read(struct slice text, uint8_t uuid[UUID_BYTES])
+{
+    const char *at = text.bytes;
+
+    if (text.length != UUID_TEXT_BYTES)
+        return false;
+    for (unsigned i = 0; i < UUID_BYTES; i++, at += 2) {
+        if (hyphen_before(i) && *at++ != '-')
+            return false;
+        if (hex_value(at[0]) > 15 || hex_value(at[1]) > 15)
+            return false;
+        uuid[i] = (uint8_t)(hex_value(at[0]) << 4 | hex_value(at[1]));
+    }
+    return true;
+}

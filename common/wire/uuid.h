@@ -19,6 +19,9 @@ void uuid_from_random(uint8_t uuid[UUID_BYTES]);
 /* Writes its text, in lower case and without a terminating NUL. */
 void uuid_text(const uint8_t uuid[UUID_BYTES], char text[UUID_TEXT_BYTES]);
 
+/* Reads its text, in any case of letters; false if it is none. */
+bool uuid_read(struct slice text, uint8_t uuid[UUID_BYTES]);
+
 /* Whether `text` is that UUID, in any case of letters. */
 bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text);
 

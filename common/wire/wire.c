@@ -120,6 +120,8 @@ enum message_type event_type(const struct event *event)
         return TYPE_ACK;
     case EVENT_DISCONNECT:
         return TYPE_DISCONNECT;
+    case EVENT_OTHER:
+        break;
     }
     abort();
 }
@@ -169,10 +171,7 @@ enum wire_outcome wire_decode(struct wire *wire, struct decoder *decoder,
                               const unsigned char **bytes, size_t *length,
                               struct request *request, enum error_code *error)
 {
-    if (decoder->spent) {
-        tail_release(decoder, wire->budget);
-        decoder->spent = false;
-    }
+    tail_drop_spent(decoder, wire->budget);
     *request = (struct request){.kind = REQUEST_NOTHING};
     switch (decoder->dialect) {
     case DIALECT_TEXT:

@@ -121,6 +121,7 @@ struct decoder {
                           binary: the peer has been welcomed */
     bool skipping : 1; /* text: the rest of a line that was too long */
     bool spent : 1;    /* the tail was the last request */
+    bool heard : 1;    /* it is a server's: see hear.h */
 };
 
 void decoder_init(struct decoder *, enum dialect);
@@ -175,6 +176,8 @@ enum event_kind {
     EVENT_PONG,         /* number: the peer's stamp */
     EVENT_ACK,          /* id, seq */
     EVENT_DISCONNECT,   /* that the peer asked for */
+    /* Heard only: a type of a later protocol, or of transfers. */
+    EVENT_OTHER,
 };
 
 struct event {

@@ -93,10 +93,68 @@ struct request vector_request(const char *name)
     return (struct request){.kind = REQUEST_NOTHING};
 }
 
+struct event vector_event(const char *name)
+{
+    const struct event message = {
+        .kind = EVENT_MESSAGE,
+        .room = SLICE("lobby"),
+        .nick = SLICE("alice"),
+        .text = SLICE("hello"),
+        .seq = VECTOR_SEQ,
+        .time_us = VECTOR_TIME_US,
+    };
+    const struct {
+        const char *name;
+        struct event event;
+    } events[] = {
+        {"session_init", {.kind = EVENT_SESSION_INIT}},
+        {"welcome", {.kind = EVENT_WELCOME}},
+        {"ping", {.kind = EVENT_PING, .number = VECTOR_STAMP}},
+        {"pong", {.kind = EVENT_PONG, .number = VECTOR_STAMP}},
+        {"message", {.kind = EVENT_MESSAGE, .text = SLICE("hello")}},
+        {"message_private", {.kind = EVENT_PRIVATE, .text = SLICE("hello")}},
+        {"message_content",
+         {.kind = EVENT_MESSAGE,
+          .text = {(const char *)vector_binary, sizeof(vector_binary)},
+          .content_type = SLICE(VECTOR_BINARY_TYPE)}},
+        {"error",
+         {.kind = EVENT_ERROR,
+          .code = ERROR_NICK_IN_USE,
+          .id = 3,
+          .text = SLICE("bob")}},
+        {"error_plain", {.kind = EVENT_ERROR, .code = ERROR_INTERNAL}},
+        {"disconnect", {.kind = EVENT_DISCONNECT}},
+        {"reply", {.kind = EVENT_REPLY, .id = 3, .text = SLICE("end of who")}},
+        {"reply_more",
+         {.kind = EVENT_REPLY, .id = 3, .text = SLICE("bob"), .more = true}},
+        {"notice_joined", {.kind = EVENT_JOINED}},
+        {"notice_left", {.kind = EVENT_LEFT}},
+        {"notice_nick", {.kind = EVENT_NICK, .text = SLICE("bob")}},
+        {"notice_topic", {.kind = EVENT_TOPIC, .text = SLICE("tea")}},
+        {"notice_lagged", {.kind = EVENT_LAGGED, .number = VECTOR_MISSED}},
+        {"ack", {.kind = EVENT_ACK, .id = 7}},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(events); i++) {
+        struct event event = events[i].event;
+
+        if (strcmp(events[i].name, name) != 0)
+            continue;
+        event.room = message.room;
+        event.seq = message.seq;
+        event.time_us = message.time_us;
+        if (event.kind != EVENT_LAGGED)
+            event.nick = message.nick;
+        return event;
+    }
+    fail_msg("no event is known as %s", name);
+    return message;
+}
+
 /* ---- What came of a stream ---------------------------------------------- */
 
-static void transcript_add(struct transcript *transcript, const void *bytes,
-                           size_t length)
+void transcript_add(struct transcript *transcript, const void *bytes,
+                    size_t length)
 {
     assert_true(length <= sizeof(transcript->bytes) - transcript->length);
     if (length > 0)
@@ -104,7 +162,7 @@ static void transcript_add(struct transcript *transcript, const void *bytes,
     transcript->length += length;
 }
 
-static void add_slice(struct transcript *transcript, struct slice slice)
+void transcript_add_slice(struct transcript *transcript, struct slice slice)
 {
     transcript_add(transcript, &slice.length, sizeof(slice.length));
     transcript_add(transcript, slice.bytes, slice.length);
@@ -117,9 +175,9 @@ void transcript_add_request(struct transcript *transcript,
                                 request->id, request->stamp};
 
     transcript_add(transcript, numbers, sizeof(numbers));
-    add_slice(transcript, request->name);
-    add_slice(transcript, request->text);
-    add_slice(transcript, request->content_type);
+    transcript_add_slice(transcript, request->name);
+    transcript_add_slice(transcript, request->text);
+    transcript_add_slice(transcript, request->content_type);
 }
 
 void transcript_add_error(struct transcript *transcript, enum error_code code,

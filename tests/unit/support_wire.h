@@ -32,6 +32,9 @@ const char *vector_of(const char *group, const char *name);
 /* What the vector "DIALECT_in_NAME" is to be read as. */
 struct request vector_request(const char *name);
 
+/* What the vector "ENCODING_out_NAME" says. */
+struct event vector_event(const char *name);
+
 /* ---- What came of a stream ---------------------------------------------- */
 
 struct transcript {
@@ -39,6 +42,9 @@ struct transcript {
     unsigned char bytes[256 * 1024];
 };
 
+void transcript_add(struct transcript *, const void *bytes, size_t length);
+/* With its length. */
+void transcript_add_slice(struct transcript *, struct slice);
 void transcript_add_request(struct transcript *, const struct request *);
 /* The id as request.id says it. */
 void transcript_add_error(struct transcript *, enum error_code, uint32_t id);

@@ -273,6 +273,8 @@ static void set_fields(json_t *headers, const struct event *event)
     case EVENT_DISCONNECT:
         set_number(headers, "code", 0);
         break;
+    case EVENT_OTHER:
+        fail_msg("nobody says that");
     }
 }
 

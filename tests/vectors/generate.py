@@ -5,7 +5,8 @@ of the integration tests and so from docs/protocol.md alone.
     generate.py --header FILE    writes them as C, for the unit tests
     generate.py --corpus DIR     writes those that clients send as seeds for
                                  fuzzing, DIR/{text,frame,secure}/NAME, also
-                                 after the handshake that they need
+                                 after the handshake that they need; those that
+                                 servers send as DIR/hear/NAME
 
 `*_in_*` is what a client sends, `*_out_*` what the server does; `sealed` is
 secure with the content encrypted. Each is the first message of its sender,
@@ -451,6 +452,7 @@ def corpus():
         | sequences["secure"] | sequences["sealed"]
         | secure_conversation(sealed=False)
         | secure_conversation(sealed=True),
+        "hear": heard(),
     }
 
 
@@ -479,6 +481,22 @@ def secure_conversation(sealed):
     ack = secure_acks()["ack_sealed" if sealed else "ack"]
     name = "sealed_all" if sealed else "secure_all"
     return {name: b"".join([ack, *messages])}
+
+
+def heard():
+    """What a server says, after the byte that says how it is heard: see
+    tests/fuzz/fuzz_hear.c."""
+    seeds = {}
+    for group, number in [("text", 0), ("frame", 1), ("secure", 2), ("sealed", 0x22)]:
+        made = GROUPS[f"{group}_out"]()
+        for name, data in made.items():
+            first = name == ("welcome" if group == "text" else "session_init")
+            how = number if first else number | 0x10
+            seeds[f"{group}_{name}"] = bytes([how]) + data
+    welcome, *others = reversed(text_out().values())
+    seeds["text_all"] = bytes([0]) + welcome + b"".join(others)
+    seeds["frame_all"] = bytes([1]) + b"".join(frame_out().values())
+    return seeds
 
 
 def write_corpus(folder):
