@@ -99,8 +99,9 @@ endif
 SANITIZERS := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
     -fsanitize=$(SANITIZE)
 
-# -iquote: "common/base/log.h" is written from the root, <...> is the system's.
-INCLUDES := -iquote . -D_GNU_SOURCE
+# -iquote: "common/base/log.h" is written from the root, <...> is the system's,
+# and <ringchat/client.h> what users of libringchat include.
+INCLUDES := -iquote . -I include -D_GNU_SOURCE
 # Not expanded before a recipe is: INCLUDES is another for what needs vectors.h.
 COMPILE   = -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIE \
     $(if $(FAULTS),-DRING_TINY) $(if $(SANITIZE),$(SANITIZERS),$(MODE_$(MODE))) $(CPPFLAGS) $(CFLAGS)
@@ -142,8 +143,21 @@ CORE_UNITS := $(filter-out $(LOAD_UNITS),$(UNITS))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 LITMUSES := $(patsubst tests/litmus/%.c,$(OUT)/%,$(wildcard tests/litmus/litmus_*.c))
 
-C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c tests/*/*.c tests/load/raw/*.c)
-C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h tests/*/*.h tests/load/raw/*.h)
+# libringchat: what it is made of, and where it stands. Its log is its caller's
+# (lib/quiet.c), options and standard streams are a program's.
+LIB_SOURCES := $(wildcard lib/*.c common/buffer/*.c common/shard/*.c common/wire/*.c) \
+    $(filter-out %/log.c %/options.c %/stdio.c,$(wildcard common/base/*.c)) \
+    $(if $(wildcard lib/server.c),$(filter-out common/chat/config.c,$(wildcard common/chat/*.c)) \
+    $(filter-out %/main.c,$(wildcard stage5-threads/*.c)))
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/pic/%.o)
+LIB_VERSION := $(subst $() ,.,$(shell sed -n 's/^\#define RINGCHAT_VERSION_M[A-Z]* \|^\#define RINGCHAT_VERSION_PATCH //p' include/ringchat/protocol.h))
+SONAME      := libringchat.so.$(firstword $(subst ., ,$(LIB_VERSION)))
+LIB_STATIC  := $(OUT)/libringchat.a
+LIB_SHARED  := $(OUT)/libringchat.so.$(LIB_VERSION)
+EXAMPLES    := $(patsubst %.c,$(OUT)/%,$(wildcard examples/*.c))
+
+C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c lib/*.c examples/*.c tests/*/*.c tests/load/raw/*.c)
+C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h lib/*.h include/ringchat/*.h tests/*/*.h tests/load/raw/*.h)
 
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(wildcard $(1)))
 
@@ -178,7 +192,11 @@ WRAPPED := accept4 ring_open ring_turn io_uring_submit \
     io_uring_submit_and_get_events io_uring_submit_and_wait_timeout
 $(PROGRAMS): private LINK += $(WRAPPED:%=-Wl,--wrap=%)
 endif
-$(CORE_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(LIBRARIES)
+# The library's files as objects like all others, for tests that look into it.
+$(OUT)/libinside.a: $(filter-out %/main.o %/quiet.o,$(call objects,lib/*.c stage5-threads/*.c)) lib/ stage5-threads
+$(CORE_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(OUT)/libinside.a $(LIBRARIES)
+$(CORE_UNITS): private LIBRARIES := $(OUT)/libinside.a $(LIBRARIES)
+$(CORE_UNITS): private LIBS += -luring
 # The load generator shares no code with what it measures.
 $(OUT)/ringchat-load: $(LOAD_OBJECTS)
 $(OUT)/raw: $(call objects,tests/load/raw/*.c tests/load/message.c)
@@ -203,7 +221,7 @@ $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/suppor
 $(FUZZERS): private LINK := $(subst fuzzer-no-link,fuzzer,$(LINK))
 $(call objects,tests/fuzz/*.c): private SANITIZERS := $(subst fuzzer-no-link$(comma),,$(SANITIZERS))
 
-$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(LITMUSES) $(OUT)/sim $(OUT)/bench-log:
+$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(LITMUSES) $(EXAMPLES) $(OUT)/sim $(OUT)/bench-log:
 	$(call show,LINK $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
@@ -222,7 +240,73 @@ $(FAULT_OBJECTS): $(OUT)/obj/%.o: tests/faults/$$(*F).c $(OUT)/flags
 	$(Q)$(CC) $(COMPILE) -MMD -MP -c -o $@ $<
 $(call faults,stage4-uring): private INCLUDES += -DFAULTED_STAGE4
 
--include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES)) $(FAULT_OBJECTS:.o=.d)
+-include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES)) $(FAULT_OBJECTS:.o=.d) $(LIB_OBJECTS:.o=.d)
+
+# ---- The library ------------------------------------------------------------
+
+LIBS_OF_LIB := $(LIBS) -luring
+
+# In the default variant also at build/, as the programs are.
+.PHONY: lib
+LIB_PARTS := $(LIB_STATIC) $(LIB_SHARED) $(OUT)/$(SONAME) $(OUT)/libringchat.so $(OUT)/ringchat.pc
+lib: $(LIB_PARTS) ## build libringchat, static and shared, and its ringchat.pc
+ifeq ($(VARIANT),$(DEFAULT))
+lib: $(LIB_PARTS:$(OUT)/%=build/%)
+endif
+
+$(LIB_PARTS:$(OUT)/%=build/%): build/%: build/$(DEFAULT)/%
+	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
+
+# What is not marked RINGCHAT_API is nobody's to see.
+$(OUT)/pic/%.o: %.c $(OUT)/flags
+	$(call show,PIC  $@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(subst -fPIE,-fPIC,$(COMPILE)) -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+# One object, in which what is hidden is local: a program with it may have a
+# log_event of its own.
+$(LIB_STATIC): $(LIB_OBJECTS)
+	$(call show,AR   $@)
+	$(Q)$(LD) -r -o $(OUT)/ringchat.o $(LIB_OBJECTS)
+	$(Q)objcopy --localize-hidden $(OUT)/ringchat.o
+	$(Q)rm -f $@ && ar rcsD $@ $(OUT)/ringchat.o
+
+# clang leaves it to the program to bring the sanitizers. Unlike programs, it
+# may be loaded at run time.
+$(LIB_SHARED): $(LIB_OBJECTS) lib/ringchat.map
+	$(call show,LINK $@)
+	$(Q)$(CC) $(filter-out -pie -Wl$(comma)-z$(comma)relro%,$(LINK)) -shared -Wl,-soname,$(SONAME) \
+	    -Wl,--version-script,lib/ringchat.map -Wl,-z,relro,-z,now,-z,noexecstack \
+	    $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -o $@ $(LIB_OBJECTS) $(LIBS_OF_LIB)
+
+$(OUT)/$(SONAME) $(OUT)/libringchat.so: $(LIB_SHARED)
+	$(Q)ln -sfn $(notdir $(LIB_SHARED)) $@
+
+# Where it is when PREFIX and LIBDIR have said so.
+define pkg_config
+sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(LIB_VERSION)|' \
+    -e 's|@LIBS@|$(LIBS_OF_LIB)|' lib/ringchat.pc.in
+endef
+# Rewritten only when they say something else than last time.
+$(OUT)/ringchat.pc: FORCE
+	@mkdir -p $(@D)
+	@$(pkg_config) | cmp -s - $@ || $(pkg_config) >$@
+
+# As somebody else builds a program: with what is installed, and nothing else.
+.PHONY: examples
+examples: $(EXAMPLES) ## build the programs of examples/
+ifeq ($(VARIANT),$(DEFAULT))
+examples: build/examples
+endif
+build/examples: $(EXAMPLES)
+	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
+
+$(EXAMPLES): $(OUT)/%: $(OUT)/obj/%.o $(LIB_STATIC)
+$(EXAMPLES): private LIBRARIES := $(LIB_STATIC)
+$(EXAMPLES): private LIBS := $(LIBS_OF_LIB)
+$(EXAMPLES:$(OUT)/%=$(OUT)/obj/%.o): private INCLUDES := -I include
+
+# ---- The golden vectors -----------------------------------------------------
 
 # The golden vectors as C, by the codecs of the integration tests. The order is
 # all that is said here: what includes them says so in its .d file.
@@ -277,7 +361,7 @@ PACKAGES_compare := $(PACKAGES_run) python3 gnuplot-nox linux-perf openssl strac
 PACKAGES_million := $(PACKAGES_run) python3
 PACKAGES_scale := $(PACKAGES_run) python3 gnuplot-nox linux-perf strace
 PACKAGES_man  := scdoc
-PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc libcmocka-dev \
+PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc g++ libcmocka-dev \
     clang-format clang-tidy cppcheck groff-base $(PACKAGES_man)
 # libFuzzer is in libclang-rt-dev.
 PACKAGES_fuzz := $(COMPILER_clang) $(PACKAGES_build) $(PACKAGES_vectors)
@@ -328,11 +412,18 @@ run: deps $(DEV_KEY) ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeou
 
 # Where to, and under which name it is run in production.
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 .PHONY: install
-install: ## the last stage as PREFIX=/usr/local/bin/ringchatd, and ringchat-load
-	@$(MAKE) all
+install: ## the last stage as PREFIX=/usr/local/bin/ringchatd, ringchat-load, and the library (LIBDIR)
+	@$(MAKE) all lib
 	install -D -m 755 $(OUT)/stage5-threads $(DESTDIR)$(PREFIX)/bin/ringchatd
 	install -D -m 755 $(OUT)/ringchat-load $(DESTDIR)$(PREFIX)/bin/ringchat-load
+	install -d $(DESTDIR)$(PREFIX)/include/ringchat $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 include/ringchat/*.h $(DESTDIR)$(PREFIX)/include/ringchat
+	install -m 644 $(LIB_STATIC) $(LIB_SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sfn $(notdir $(LIB_SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sfn $(SONAME) $(DESTDIR)$(LIBDIR)/libringchat.so
+	$(pkg_config) >$(DESTDIR)$(LIBDIR)/pkgconfig/ringchat.pc
 
 # Made once, and nobody else's to read: a server refuses any other.
 build/dev.key:
@@ -459,7 +550,7 @@ endif
 
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
-integration: $(PROGRAMS) $(LOAD) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
+integration: $(PROGRAMS) $(LOAD) $(LIB_PARTS) $(EXAMPLES) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
 	@export RINGCHAT_STAGE5="$${RINGCHAT_STAGE5-$(STAGE5_WITH)}"; \
 	echo "== integration: $(VARIANT), stage 5 with $$RINGCHAT_STAGE5"; \
 	RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n $(if $(SANITIZE),4,3) -p no:cacheprovider \
@@ -566,7 +657,7 @@ coverage-all: $(UNITS) $(OUT)/sim
 # asked for: clang's, in which libFuzzer sees what code an input reaches. -k: one
 # target's finding does not stop the others, which run side by side.
 .PHONY: fuzz fuzz-all
-fuzz: deps ## made-up input for the decoders (DIALECT=text|frame|secure|encode, SECONDS=20)
+fuzz: deps ## made-up input for the decoders (DIALECT=text|frame|secure|encode|hear, SECONDS=20)
 	$(if $(FUZZED),,$(error there is no tests/fuzz/fuzz_$(DIALECT).c))
 	@$(MAKE) -k fuzz-all VARIANT=fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined
 
@@ -588,7 +679,7 @@ $(FUZZERS:=.run): %.run: % $(OUT)/seeds.made
 	    find $<.found -type f -printf 'Again: $< %p\n'; exit 1; }
 	@sed -n 's/^.*DONE  */  $(<F): /p' $<.log
 
-# Those of the golden vectors that clients send.
+# The golden vectors.
 $(OUT)/seeds.made: $(CODECS)
 	$(call show,MAKE $(OUT)/seeds)
 	$(Q)mkdir -p $(OUT)/seeds
@@ -599,12 +690,12 @@ $(OUT)/seeds.made: $(CODECS)
 # In the default variant, whatever is asked for: purity looks at symbols, and
 # sanitizers add their own. -k: all complaints at once.
 .PHONY: lint
-lint: deps ## formatting, clang-tidy, cppcheck, purity of the core, includes, quotations, manuals
+lint: deps ## formatting, clang-tidy, cppcheck, purity of the core, includes, quotations, the library's API, manuals
 	@$(MAKE) -k lint-all MODE=release CC=gcc SANITIZE=
 
 .PHONY: lint-all lint-format lint-tidy lint-cppcheck lint-purity lint-includes \
-    lint-quotes lint-man
-lint-all: lint-format lint-tidy lint-cppcheck lint-purity lint-includes lint-quotes lint-man
+    lint-quotes lint-api lint-man
+lint-all: lint-format lint-tidy lint-cppcheck lint-purity lint-includes lint-quotes lint-api lint-man
 
 lint-format:
 	$(call show,FORMAT)
@@ -631,7 +722,7 @@ lint-cppcheck: $(OUT)/vectors.h
 	$(Q)cppcheck --quiet --std=c11 --library=posix \
 	    --enable=warning,performance,portability --inline-suppr \
 	    --suppress=ctuPointerArith --error-exitcode=1 --cppcheck-build-dir=build/lint/cppcheck \
-	    -I. -I$(OUT) -D_GNU_SOURCE $(C_SOURCES)
+	    -I. -Iinclude -I$(OUT) -D_GNU_SOURCE $(C_SOURCES)
 
 # What of the base the core is linked with, and must be as pure.
 PURE_BASE := $(call objects,common/base/builder.c common/base/utf8.c)
@@ -646,6 +737,13 @@ lint-includes:
 lint-quotes:
 	$(call show,QUOTES)
 	$(Q)$(PYTHON) tests/lint/quotes
+
+# What the public headers say is what the libraries have; and each compiles
+# alone, as C of 1999 and as C++.
+lint-api: $(LIB_STATIC) $(LIB_SHARED)
+	$(call show,API)
+	$(Q)$(PYTHON) tests/lint/api --compile $(CC) --static $(LIB_STATIC) --shared $(LIB_SHARED) \
+	    include/ringchat/*.h
 
 # groff(1) only warns, and says that all is well.
 lint-man: $(MANUALS) $(LOAD)
