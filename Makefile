@@ -103,7 +103,9 @@ SANITIZERS := -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all \
 # and <ringchat/client.h> what users of libringchat include.
 INCLUDES := -iquote . -I include -D_GNU_SOURCE
 # Not expanded before a recipe is: INCLUDES is another for what needs vectors.h.
-COMPILE   = -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIE \
+# One object is for programs and for the library: with all but its API hidden the
+# code is the same as -fPIE's.
+COMPILE   = -std=gnu17 $(INCLUDES) $(WARNINGS) $(WARNINGS_$(COMPILER)) -g -pthread -fPIC -fvisibility=hidden \
     $(if $(FAULTS),-DRING_TINY) $(if $(SANITIZE),$(SANITIZERS),$(MODE_$(MODE))) $(CPPFLAGS) $(CFLAGS)
 LINK     := -pthread -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE)) \
     $(if $(filter coverage,$(MODE)),--coverage) \
@@ -149,7 +151,7 @@ LIB_SOURCES := $(wildcard lib/*.c common/buffer/*.c common/shard/*.c common/wire
     $(filter-out %/log.c %/options.c %/stdio.c,$(wildcard common/base/*.c)) \
     $(if $(wildcard lib/server.c),$(filter-out common/chat/config.c,$(wildcard common/chat/*.c)) \
     $(filter-out %/main.c,$(wildcard stage5-threads/*.c)))
-LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/pic/%.o)
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 LIB_VERSION := $(subst $() ,.,$(shell sed -n 's/^\#define RINGCHAT_VERSION_M[A-Z]* \|^\#define RINGCHAT_VERSION_PATCH //p' include/ringchat/protocol.h))
 SONAME      := libringchat.so.$(firstword $(subst ., ,$(LIB_VERSION)))
 LIB_STATIC  := $(OUT)/libringchat.a
@@ -240,7 +242,7 @@ $(FAULT_OBJECTS): $(OUT)/obj/%.o: tests/faults/$$(*F).c $(OUT)/flags
 	$(Q)$(CC) $(COMPILE) -MMD -MP -c -o $@ $<
 $(call faults,stage4-uring): private INCLUDES += -DFAULTED_STAGE4
 
--include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES)) $(FAULT_OBJECTS:.o=.d) $(LIB_OBJECTS:.o=.d)
+-include $(patsubst %.c,$(OUT)/obj/%.d,$(C_SOURCES)) $(FAULT_OBJECTS:.o=.d)
 
 # ---- The library ------------------------------------------------------------
 
@@ -256,12 +258,6 @@ endif
 
 $(LIB_PARTS:$(OUT)/%=build/%): build/%: build/$(DEFAULT)/%
 	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
-
-# What is not marked RINGCHAT_API is nobody's to see.
-$(OUT)/pic/%.o: %.c $(OUT)/flags
-	$(call show,PIC  $@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(subst -fPIE,-fPIC,$(COMPILE)) -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 # One object, in which what is hidden is local: a program with it may have a
 # log_event of its own.
