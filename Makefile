@@ -147,10 +147,9 @@ LITMUSES := $(patsubst tests/litmus/%.c,$(OUT)/%,$(wildcard tests/litmus/litmus_
 
 # libringchat: what it is made of, and where it stands. Its log is its caller's
 # (lib/quiet.c), options and standard streams are a program's.
-LIB_SOURCES := $(wildcard lib/*.c common/buffer/*.c common/shard/*.c common/wire/*.c) \
+LIB_SOURCES := $(wildcard lib/*.c common/buffer/*.c common/shard/*.c common/wire/*.c common/chat/*.c) \
     $(filter-out %/log.c %/options.c %/stdio.c,$(wildcard common/base/*.c)) \
-    $(if $(wildcard lib/server.c),$(filter-out common/chat/config.c,$(wildcard common/chat/*.c)) \
-    $(filter-out %/main.c,$(wildcard stage5-threads/*.c)))
+    $(filter-out %/main.c,$(wildcard stage5-threads/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 LIB_VERSION := $(subst $() ,.,$(shell sed -n 's/^\#define RINGCHAT_VERSION_M[A-Z]* \|^\#define RINGCHAT_VERSION_PATCH //p' include/ringchat/protocol.h))
 SONAME      := libringchat.so.$(firstword $(subst ., ,$(LIB_VERSION)))

@@ -1,6 +1,7 @@
 /*
  * Every bound of the server that no option names, in one place, and the
- * arithmetic that ties them together. What an option names is in options.h.
+ * arithmetic that ties them together; and between what bounds the options may
+ * choose. What an option names is in options.h.
  */
 #ifndef RINGCHAT_BASE_LIMITS_H
 #define RINGCHAT_BASE_LIMITS_H
@@ -9,6 +10,25 @@
 
 #define KIB UINT32_C(1024)
 #define MIB (KIB * KIB)
+
+/* What an option may ask for at most, or has to at least. Each of the things
+ * that we count has a descriptor, and these are int; a sum of two amounts of
+ * memory cannot overflow; a SESSION_ACK must fit a frame: version, length and
+ * nick (docs/protocol.md); clients are told of the heartbeat in a u16. */
+#define COUNT_MAX INT32_MAX
+#define LINE_BYTES_MAX MIB
+#define FRAME_BYTES_LEAST (2 + NICK_BYTES_MAX)
+#define MESSAGE_BYTES_MAX (32 * MIB)
+#define MEMORY_BYTES_LEAST MIB
+#define MEMORY_BYTES_MAX INT64_MAX
+#define HEARTBEAT_S_MAX UINT16_MAX
+
+/* Descriptors that are not connections: the standard ones, an epoll or a ring
+ * and an event; for each listener its own and a spare one for refusing; and for
+ * each of several workers an epoll or a ring, an event and a pipe. */
+#define DESCRIPTORS_ALWAYS 5
+#define DESCRIPTORS_PER_LISTENER 2
+#define DESCRIPTORS_PER_WORKER 4
 
 /* Names (docs/protocol.md, "Names"). */
 #define NICK_BYTES_MAX 24
@@ -94,6 +114,20 @@
 /* The largest lane record: far over the longest message with its room and
  * nick, far under what a segment's 32-bit offsets reach. */
 #define RECORD_BYTES_MAX (64 * MIB)
+
+/* How many connections there may be with so many descriptors. */
+static inline uint64_t connections_within(uint64_t descriptors,
+                                          uint64_t listeners, uint64_t workers)
+{
+    uint64_t reserved = DESCRIPTORS_ALWAYS +
+                        DESCRIPTORS_PER_LISTENER * listeners +
+                        DESCRIPTORS_PER_WORKER * workers;
+
+    if (descriptors <= reserved)
+        return 1;
+    return descriptors - reserved < COUNT_MAX ? descriptors - reserved
+                                              : COUNT_MAX;
+}
 
 _Static_assert(PRIVATE_UNREAD_MAX > REPLIES_UNREAD_MAX,
                "a session that is read from can be sent a private message");

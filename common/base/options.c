@@ -21,22 +21,6 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
-/* Descriptors that are not connections: the standard ones, an epoll or a ring
- * and an event; for each listener its own and a spare one for refusing; and for
- * each of several workers an epoll or a ring, an event and a pipe. */
-#define DESCRIPTORS_ALWAYS 5
-#define DESCRIPTORS_PER_LISTENER 2
-#define DESCRIPTORS_PER_WORKER 4
-
-/* Each of the things that we count has a descriptor, and these are int. */
-#define COUNT_MAX INT32_MAX
-/* So that a sum of two amounts of memory cannot overflow. */
-#define MEMORY_BYTES_MAX INT64_MAX
-/* A SESSION_ACK must fit: version, length and nick (protocol.md). */
-#define FRAME_BYTES_LEAST (2 + NICK_BYTES_MAX)
-/* Clients are told of it in a u16. */
-#define HEARTBEAT_S_MAX UINT16_MAX
-
 #define SHOWN_BYTES 256
 /* Where --help begins to say what an option means. */
 #define HELP_COLUMN 32
@@ -339,13 +323,13 @@ static const struct option option_table[] = {
     {"--key-file", "FILE", STAGES_FROM(2), set_key_file, NO_FIELD, NULL,
      "the key of the secure listeners"},
     {"--max-line", "SIZE", STAGES_ALL, set_size,
-     FIELD(max_line_bytes), 1, MIB, "4096",
+     FIELD(max_line_bytes), 1, LINE_BYTES_MAX, "4096",
      "bytes of a text line, without its end"},
     {"--max-frame", "SIZE", STAGES_FROM(2), set_size,
      FIELD(max_frame_bytes), FRAME_BYTES_LEAST, FRAME_BODY_BYTES_MAX, "16384",
      "bytes of a frame's body from a client"},
     {"--max-message", "SIZE", STAGES_FROM(2), set_size,
-     FIELD(max_message_bytes), 1, 32 * MIB, "1MiB",
+     FIELD(max_message_bytes), 1, MESSAGE_BYTES_MAX, "1MiB",
      "bytes of a secure message's content from a client"},
     {"--max-connections", "N", STAGES_ALL, set_count,
      FIELD(max_connections), 1, COUNT_MAX, NULL,
@@ -354,7 +338,7 @@ static const struct option option_table[] = {
      FIELD(max_per_address), 0, COUNT_MAX, "0",
      "connections from one address; 0: no limit"},
     {"--max-memory", "SIZE", STAGES_ALL, set_size,
-     FIELD(max_memory_bytes), MIB, MEMORY_BYTES_MAX, "1024MiB",
+     FIELD(max_memory_bytes), MEMORY_BYTES_LEAST, MEMORY_BYTES_MAX, "1024MiB",
      "what sessions and rooms may hold"},
     {"--handshake-timeout", "SECONDS", STAGES_ALL, set_seconds,
      FIELD(handshake_timeout_ns), 0, DECIMAL_UNITS_MAX, "10",
@@ -499,11 +483,7 @@ static int argument_read(struct reading *reading)
  * getrlimit(2), and returns how many connections it leaves room for. */
 static uint64_t connections_allowed(size_t listeners, uint64_t workers)
 {
-    uint64_t reserved = DESCRIPTORS_ALWAYS +
-                        DESCRIPTORS_PER_LISTENER * listeners +
-                        DESCRIPTORS_PER_WORKER * workers;
     struct rlimit limit, raised;
-    uint64_t allowed;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return 1;
@@ -511,10 +491,7 @@ static uint64_t connections_allowed(size_t listeners, uint64_t workers)
     raised.rlim_cur = raised.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
         limit = raised;
-    if (limit.rlim_cur <= reserved)
-        return 1;
-    allowed = limit.rlim_cur - reserved;
-    return allowed < COUNT_MAX ? allowed : COUNT_MAX;
+    return connections_within(limit.rlim_cur, listeners, workers);
 }
 
 /* As many as there are processors for. */
