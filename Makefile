@@ -147,8 +147,8 @@ LITMUSES := $(patsubst tests/litmus/%.c,$(OUT)/%,$(wildcard tests/litmus/litmus_
 
 # libringchat: what it is made of, and where it stands. Its log is its caller's
 # (lib/quiet.c), options and standard streams are a program's.
-LIB_SOURCES := $(wildcard lib/*.c common/buffer/*.c common/shard/*.c common/wire/*.c common/chat/*.c) \
-    $(filter-out %/log.c %/options.c %/stdio.c,$(wildcard common/base/*.c)) \
+LIB_SOURCES := $(wildcard lib/*.c) \
+    $(filter-out %/base/log.c %/base/options.c %/base/stdio.c,$(wildcard common/*/*.c)) \
     $(filter-out %/main.c,$(wildcard stage5-threads/*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 LIB_VERSION := $(subst $() ,.,$(shell sed -n 's/^\#define RINGCHAT_VERSION_M[A-Z]* \|^\#define RINGCHAT_VERSION_PATCH //p' include/ringchat/protocol.h))
@@ -337,7 +337,7 @@ PACKAGES_vectors := python3 python3-cryptography
 
 PACKAGES_run  := $(COMPILER_$(COMPILER)) $(PACKAGES_build)
 PACKAGES_test := $(PACKAGES_run) $(PACKAGES_vectors) libcmocka-dev \
-    netcat-openbsd python3-pytest python3-pytest-timeout python3-pytest-xdist strace \
+    g++ netcat-openbsd pkgconf python3-pytest python3-pytest-timeout python3-pytest-xdist strace \
     chromium chromium-driver gnuplot-nox python3-selenium
 PACKAGES_sim  := $(PACKAGES_run)
 PACKAGES_sim-faults := gcc $(PACKAGES_build) $(PACKAGES_vectors) patch

@@ -34,22 +34,10 @@ static bool is_clean(struct slice text)
     return text.length == 0 || text_is_clean(text.bytes, text.length);
 }
 
-/* Printable ASCII, and not too much; none is plain text. */
-static bool type_is_valid(struct slice type)
-{
-    if (type.length > CONTENT_TYPE_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < type.length; i++) {
-        if (type.bytes[i] < ' ' || type.bytes[i] > '~')
-            return false;
-    }
-    return true;
-}
-
 /* Something is said, and if people see it, it is clean. */
 static bool content_is_valid(struct slice content, struct slice type)
 {
-    return content.length > 0 && type_is_valid(type) &&
+    return content.length > 0 && content_type_is_valid(type) &&
            (!content_is_text(type) || is_clean(content));
 }
 

@@ -147,16 +147,6 @@ static int check_unread(const struct session *session)
     return session_unread(session) > PRIVATE_UNREAD_MAX ? -EAGAIN : 0;
 }
 
-/* Printable ASCII, or none. */
-static bool content_type_is_valid(struct slice type)
-{
-    for (size_t i = 0; i < type.length; i++) {
-        if (type.bytes[i] < ' ' || type.bytes[i] > '~')
-            return false;
-    }
-    return type.length <= CONTENT_TYPE_BYTES_MAX;
-}
-
 static int check_content(const struct session *session,
                          const struct event *said)
 {

@@ -62,7 +62,7 @@ struct chat_config {
     uint64_t stall_timeout_ns;
     uint64_t drain_timeout_ns; /* 0: nothing is waited for */
     double rate_per_second;    /* 0: no limit */
-    struct wire_config wire; /* boot: chat_create sees to it */
+    struct wire_config wire;   /* boot: chat_create sees to it */
     enum slow_consumer slow_consumer;
     void (*random)(void *bytes, size_t length);
     void (*link)(void *user, struct link_sample *); /* may be NULL */

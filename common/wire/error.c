@@ -20,7 +20,7 @@ const char *error_name(enum error_code code)
     return "internal";
 }
 
-bool error_named(struct slice name, enum error_code *code)
+bool error_code_named(struct slice name, enum error_code *code)
 {
 #define X(symbol, number, text, closes)                                        \
     if (slice_equals(name, SLICE(text))) {                                     \

@@ -50,7 +50,7 @@ enum error_code {
 const char *error_name(enum error_code);
 
 /* The code of a name; false if it is in no table. */
-bool error_named(struct slice name, enum error_code *);
+bool error_code_named(struct slice name, enum error_code *);
 
 /* What a closing error says besides its name; "" if that is nothing. */
 const char *error_detail(enum error_code);

@@ -42,7 +42,7 @@ static bool uuid_field(const struct missive *missive, const char *name,
 {
     struct slice text;
 
-    return string_field(missive, name, &text) && uuid_read(text, uuid);
+    return string_field(missive, name, &text) && uuid_from_text(text, uuid);
 }
 
 static bool names_field(const struct missive *missive, struct event *event)

@@ -144,7 +144,7 @@ static bool read_error(struct slice line, struct event *event)
         name = line;
         line.length = 0;
     }
-    if (!error_named(name, &event->code))
+    if (!error_code_named(name, &event->code))
         return false;
     event->kind = EVENT_ERROR;
     event->text = line;

@@ -95,6 +95,10 @@ enum error_code event_read_notice(struct event *, struct slice text);
 /* The detail of an error, from the text that names it first. */
 struct slice error_detail_in(struct slice text);
 
+/* Whether it can be a content type, or none: printable ASCII, of 127 bytes at
+ * most. */
+bool content_type_is_valid(struct slice);
+
 /* Whether a content type is text, which people see. Empty: plain text. */
 bool content_is_text(struct slice content_type);
 

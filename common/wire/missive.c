@@ -184,23 +184,13 @@ enum field missive_id(const struct missive *missive, uint32_t *id)
     return FIELD_THERE;
 }
 
-static bool content_type_is_valid(struct slice type)
-{
-    if (type.length < 1 || type.length > CONTENT_TYPE_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < type.length; i++) {
-        if (type.bytes[i] < ' ' || type.bytes[i] > '~')
-            return false;
-    }
-    return true;
-}
-
 enum field missive_content_type(const struct missive *missive,
                                 struct slice *type)
 {
     enum field field = headers_string(missive->fields, "content_type", type);
 
-    if (field == FIELD_THERE && !content_type_is_valid(*type))
+    if (field == FIELD_THERE &&
+        (type->length == 0 || !content_type_is_valid(*type)))
         return FIELD_WRONG;
     return field;
 }

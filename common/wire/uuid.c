@@ -45,7 +45,7 @@ bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text)
     return true;
 }
 
-bool uuid_read(struct slice text, uint8_t uuid[UUID_BYTES])
+bool uuid_from_text(struct slice text, uint8_t uuid[UUID_BYTES])
 {
     const char *at = text.bytes;
 

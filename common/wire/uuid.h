@@ -20,7 +20,7 @@ void uuid_from_random(uint8_t uuid[UUID_BYTES]);
 void uuid_text(const uint8_t uuid[UUID_BYTES], char text[UUID_TEXT_BYTES]);
 
 /* Reads its text, in any case of letters; false if it is none. */
-bool uuid_read(struct slice text, uint8_t uuid[UUID_BYTES]);
+bool uuid_from_text(struct slice text, uint8_t uuid[UUID_BYTES]);
 
 /* Whether `text` is that UUID, in any case of letters. */
 bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text);

@@ -4,6 +4,7 @@
  */
 #include "common/wire/wire.h"
 
+#include "common/base/limits.h"
 #include "common/wire/clean.h"
 #include "common/wire/frame.h"
 #include "common/wire/headers.h"
@@ -50,6 +51,17 @@ struct wire *wire_create(const struct wire_config *config,
 }
 
 /* ---- What the dialects agree on ----------------------------------------- */
+
+bool content_type_is_valid(struct slice type)
+{
+    if (type.length > CONTENT_TYPE_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < type.length; i++) {
+        if (type.bytes[i] < ' ' || type.bytes[i] > '~')
+            return false;
+    }
+    return true;
+}
 
 bool content_is_text(struct slice content_type)
 {

@@ -10,6 +10,7 @@
  * 4. Memory is bounded, counted, and given back. Without enough of it the
  *    stream ends in INTERNAL, and what came before is the same.
  */
+#include "tests/fuzz/support_sign.h"
 #include "tests/fuzz/support_wire.h"
 
 #include "common/base/limits.h"
@@ -24,6 +25,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max,
+                               unsigned seed);
 
 /* Each event has a byte at least, and libFuzzer's inputs have 8 KiB. */
 #define NOTES_MAX 8192
@@ -47,20 +51,27 @@ struct pass {
 
 /* ---- Notes -------------------------------------------------------------- */
 
-/* FNV-1a (Fowler, Noll and Vo); reads every byte of what it is given, too. */
+#define HASH_BEGIN UINT64_C(14695981039346656037)
+
+/* FNV-1a (Fowler, Noll and Vo). */
+static uint64_t hash_number(uint64_t seed, uint64_t number)
+{
+    return (seed ^ number) * UINT64_C(1099511628211);
+}
+
+/* Reads every byte of what it is given, too. */
 static uint64_t hash(uint64_t seed, const void *bytes, size_t length)
 {
     const uint8_t *at = bytes;
 
     for (size_t i = 0; i < length; i++)
-        seed = (seed ^ at[i]) * UINT64_C(1099511628211);
+        seed = hash_number(seed, at[i]);
     return seed;
 }
 
 static uint64_t hash_slice(uint64_t seed, struct slice slice)
 {
-    seed = hash(seed, &slice.length, sizeof(slice.length));
-    return hash(seed, slice.bytes, slice.length);
+    return hash(hash_number(seed, slice.length), slice.bytes, slice.length);
 }
 
 static void note(struct pass *pass, uint64_t what)
@@ -83,8 +94,10 @@ static void note_heard(struct pass *pass, const struct heard *heard)
         heard->greeting.heartbeat_s,
         heard->greeting.bytes_max,
     };
-    uint64_t what = hash(0, numbers, sizeof(numbers));
+    uint64_t what = HASH_BEGIN;
 
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        what = hash_number(what, numbers[i]);
     what = hash(what, heard->greeting.session, UUID_BYTES);
     what = hash(what, heard->greeting.boot, UUID_BYTES);
     what = hash_slice(what, event->room);
@@ -254,7 +267,7 @@ static void begin(struct pass *pass)
 {
     struct greeting greeting = {.bytes_max = FUZZ_MESSAGE_BYTES_MAX};
 
-    pass->random = hash(0, pass->stream, pass->length);
+    pass->random = hash(HASH_BEGIN, pass->stream, pass->length);
     decoder_init_hearing(&pass->decoder, pass->decoder.dialect);
     if (!pass->greeted)
         return;
@@ -285,19 +298,23 @@ static void compare(const struct pass *pass, const struct pass *whole)
                   pass->count * sizeof(pass->notes[0])) == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* ---- What libFuzzer calls ----------------------------------------------- */
+
+static enum dialect dialect_of(uint8_t how)
+{
+    return (how & 0x0f) % 3;
+}
+
+static void check_stream(uint8_t how, const uint8_t *stream, size_t length)
 {
     static struct pass start, whole, other;
 
-    if (size == 0 || size > NOTES_MAX)
-        return 0;
-    fuzz_wire();
     start = (struct pass){
-        .decoder = {.dialect = data[0] % 3},
-        .greeted = data[0] & 0x10,
-        .sealed = data[0] & 0x20,
-        .stream = data + 1,
-        .length = size - 1,
+        .decoder = {.dialect = dialect_of(how)},
+        .greeted = how & 0x10,
+        .sealed = how & 0x20,
+        .stream = stream,
+        .length = length,
     };
     run(&whole, &start, cut_nothing);
     run(&other, &start, cut_anywhere);
@@ -306,9 +323,47 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run(&other, &start, cut_exactly);
     assert(!other.out_of_memory);
     compare(&other, &whole);
-    fuzz_budget.limit_bytes = hash(0, data, size) % message_bytes_max(&start);
+    fuzz_budget.limit_bytes =
+        hash(HASH_BEGIN, stream, length) % message_bytes_max(&start);
     run(&other, &start, cut_anywhere);
     fuzz_budget.limit_bytes = UINT64_MAX;
     compare(&other, &whole);
+}
+
+/* The server's: what it seals is sealed with a key derived with its start. */
+static struct keys *server_keys(void)
+{
+    static struct keys *keys;
+
+    if (!keys)
+        keys = keys_create(vector_key, sizeof(vector_key), vector_boot, 0);
+    if (!keys)
+        abort();
+    return keys;
+}
+
+/* As it is; and if it is secure, as those can send it who have the key. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static uint8_t copy[NOTES_MAX];
+
+    if (size == 0 || size > NOTES_MAX)
+        return 0;
+    fuzz_wire();
+    check_stream(data[0], data + 1, size - 1);
+    if (dialect_of(data[0]) != DIALECT_SECURE)
+        return 0;
+    memcpy(copy, data + 1, size - 1);
+    stream_sign(server_keys(), copy, size - 1);
+    check_stream(data[0], copy, size - 1);
     return 0;
+}
+
+/* How it is heard stays what it is, most often. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t size_max,
+                               unsigned seed)
+{
+    if (size < 2 || dialect_of(data[0]) != DIALECT_SECURE || seed % 16 == 0)
+        return LLVMFuzzerMutate(data, size, size_max);
+    return 1 + stream_mutate(data + 1, size - 1, size_max - 1, seed / 16);
 }

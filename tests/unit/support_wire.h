@@ -98,12 +98,9 @@ const struct transcript *check_random_cuts(struct station *, bool welcomed,
 
 /* ---- Secure messages ---------------------------------------------------- */
 
-/* Room for the longest headers, and one byte more. */
-#define MESSAGE_BYTES_MAX (16 * 1024)
-
 struct message {
     size_t length;
-    unsigned char bytes[MESSAGE_BYTES_MAX];
+    unsigned char bytes[16 * 1024]; /* longer headers than there may be */
 };
 
 /* The session's UUID of the vectors, as text. */
