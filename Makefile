@@ -156,6 +156,8 @@ SONAME      := libringchat.so.$(firstword $(subst ., ,$(LIB_VERSION)))
 LIB_STATIC  := $(OUT)/libringchat.a
 LIB_SHARED  := $(OUT)/libringchat.so.$(LIB_VERSION)
 EXAMPLES    := $(patsubst %.c,$(OUT)/%,$(wildcard examples/*.c))
+# What its tests drive it by, which is built as an example is.
+DRIVES      := $(patsubst tests/lib/%.c,$(OUT)/lib/%,$(wildcard tests/lib/*.c))
 
 C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c lib/*.c examples/*.c tests/*/*.c tests/load/raw/*.c)
 C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h lib/*.h include/ringchat/*.h tests/*/*.h tests/load/raw/*.h)
@@ -222,7 +224,7 @@ $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/suppor
 $(FUZZERS): private LINK := $(subst fuzzer-no-link,fuzzer,$(LINK))
 $(call objects,tests/fuzz/*.c): private SANITIZERS := $(subst fuzzer-no-link$(comma),,$(SANITIZERS))
 
-$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(LITMUSES) $(EXAMPLES) $(OUT)/sim $(OUT)/bench-log:
+$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(LITMUSES) $(EXAMPLES) $(DRIVES) $(OUT)/sim $(OUT)/bench-log:
 	$(call show,LINK $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
@@ -300,6 +302,10 @@ $(EXAMPLES): $(OUT)/%: $(OUT)/obj/%.o $(LIB_STATIC)
 $(EXAMPLES): private LIBRARIES := $(LIB_STATIC)
 $(EXAMPLES): private LIBS := $(LIBS_OF_LIB)
 $(EXAMPLES:$(OUT)/%=$(OUT)/obj/%.o): private INCLUDES := -I include
+
+$(DRIVES): $(OUT)/%: $(OUT)/obj/tests/%.o $(LIB_STATIC)
+$(DRIVES): private LIBRARIES := $(LIB_STATIC)
+$(DRIVES): private LIBS := $(LIBS_OF_LIB)
 
 # ---- The golden vectors -----------------------------------------------------
 
@@ -545,7 +551,7 @@ endif
 
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
-integration: $(PROGRAMS) $(LOAD) $(LIB_PARTS) $(EXAMPLES) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
+integration: $(PROGRAMS) $(LOAD) $(LIB_PARTS) $(EXAMPLES) $(DRIVES) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
 	@export RINGCHAT_STAGE5="$${RINGCHAT_STAGE5-$(STAGE5_WITH)}"; \
 	echo "== integration: $(VARIANT), stage 5 with $$RINGCHAT_STAGE5"; \
 	RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n $(if $(SANITIZE),4,3) -p no:cacheprovider \

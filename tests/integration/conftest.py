@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from capabilities import ALL_DIALECTS, CAPABILITIES, DIALECTS, STAGES
+from driven import Driven
 from secure_client import KEY
-from server import Server, own_options
+from server import CLIENTS, Server, own_options
 from timing import SLOW, WAIT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,6 +47,11 @@ def selected_stages(config):
 
 def program_path(config, stage):
     return REPOSITORY / config.getoption("--build-dir") / STAGES[stage]
+
+
+def built(config, name):
+    """What the build has beside the servers: `lib/drive`, `examples/echo`."""
+    return REPOSITORY / config.getoption("--build-dir") / name
 
 
 def pytest_sessionstart(session):
@@ -83,12 +89,26 @@ def pytest_generate_tests(metafunc):
             if dialect not in DIALECTS[stage]
         ]
         metafunc.parametrize("stage, absent_dialect", pairs)
+    elif "spoken" in metafunc.fixturenames:
+        pairs = [
+            pytest.param(stage, dialect, id=f"stage{stage}-{dialect}")
+            for stage in stages
+            for dialect in spoken_dialects(stage)
+            if dialect in mark_arguments(metafunc, "spoken", CLIENTS)
+        ]
+        metafunc.parametrize("stage, spoken", pairs)
     elif "stage" in metafunc.fixturenames:
         ids = [f"stage{stage}" for stage in stages]
         metafunc.parametrize("stage", stages, ids=ids)
     if "family" in metafunc.fixturenames:
         families = mark_arguments(metafunc, "families", FAMILIES)
         metafunc.parametrize("family", families)
+
+
+def spoken_dialects(stage):
+    """What a client may speak: `sealed` is a way to speak `secure`."""
+    sealed = ("sealed",) if "secure" in DIALECTS[stage] else ()
+    return DIALECTS[stage] + sealed
 
 
 def is_sanitized(program):
@@ -280,6 +300,25 @@ def start_all(launch, stage, key_file, folder):
         return launch(*listeners, *options, **how)
 
     return start_server
+
+
+@pytest.fixture
+def drive(pytestconfig, key_file):
+    """Starts a client of libringchat that is told what to do, at a URL and in
+    its dialect; it ends with the test."""
+    program = built(pytestconfig, "lib/drive")
+    with ExitStack() as clients:
+
+        def drive_client(url, *options, dialect="text"):
+            if dialect in ("secure", "sealed"):
+                options += ("--key-file", key_file)
+            if dialect == "sealed":
+                options += ("--seal",)
+            client = Driven(program, url, *options)
+            clients.callback(client.end)
+            return client
+
+        yield drive_client
 
 
 @pytest.fixture

@@ -1,0 +1,146 @@
+/*
+ * To whom a client belongs: its nick, and the rooms it is in or will be in
+ * again; and from the numbers of what comes, what it has missed there.
+ */
+#include "lib/internal.h"
+
+#include <assert.h>
+
+bool name_set(struct name *name, struct ringchat_text text)
+{
+    if (text.length > sizeof(name->bytes))
+        return false;
+    name->length = text.length;
+    if (text.length > 0)
+        memcpy(name->bytes, text.bytes, text.length);
+    return true;
+}
+
+bool name_is(const struct name *name, struct ringchat_text text)
+{
+    return ringchat_name_equals(name_text(name), text);
+}
+
+struct place *belonging_find(struct belonging *belonging,
+                             struct ringchat_text room)
+{
+    for (size_t i = 0; i < belonging->count; i++) {
+        if (name_is(&belonging->places[i].room, room))
+            return &belonging->places[i];
+    }
+    return NULL;
+}
+
+const struct place *belonging_current(const struct belonging *belonging)
+{
+    return belonging->count > 0 ? &belonging->places[belonging->count - 1]
+                                : NULL;
+}
+
+/* Where it is already, nothing has to be asked for; and with no wish of its
+ * own, it is there because it was put there. */
+void belonging_begin(struct belonging *belonging, const struct name *room)
+{
+    struct place *place = belonging_find(belonging, name_text(room));
+
+    if (belonging->anywhere && !place) {
+        belonging->places[0] = (struct place){.room = *room};
+        belonging->count = 1;
+        place = &belonging->places[0];
+    }
+    if (place)
+        place->inside = true;
+}
+
+static void place_remove(struct belonging *belonging, struct place *place)
+{
+    size_t index = (size_t)(place - belonging->places);
+
+    belonging->count--;
+    memmove(place, place + 1, (belonging->count - index) * sizeof(*place));
+}
+
+/* The last one joined is the current one. One that is over the number of rooms
+ * that a session may have is a server's invention. */
+void belonging_join(struct belonging *belonging, const struct name *room)
+{
+    struct place *found = belonging_find(belonging, name_text(room));
+    struct place joined = {.room = *room};
+
+    if (found) {
+        joined = *found;
+        place_remove(belonging, found);
+    }
+    if (belonging->count == ROOMS_PER_SESSION_MAX)
+        return;
+    joined.inside = true;
+    belonging->places[belonging->count++] = joined;
+}
+
+void belonging_leave(struct belonging *belonging, const struct name *room)
+{
+    struct place *place = belonging_find(belonging, name_text(room));
+
+    if (place)
+        place_remove(belonging, place);
+}
+
+void belonging_lost(struct belonging *belonging)
+{
+    for (size_t i = 0; i < belonging->count; i++)
+        belonging->places[i].inside = false;
+}
+
+void belonging_back(struct belonging *belonging, uint64_t away_ms)
+{
+    for (size_t i = 0; i < belonging->count; i++)
+        belonging->places[i].away_ms = away_ms;
+}
+
+void belonging_guess(struct belonging *belonging)
+{
+    for (size_t i = 0; i < belonging->count; i++) {
+        struct place *place = &belonging->places[i];
+
+        place->missed = UINT64_MAX;
+        place->missed_ms = place->away_ms;
+        place->away_ms = 0;
+    }
+}
+
+/* What lies between the last one and `first`, the next; if the room has begun
+ * anew meanwhile, nobody knows. */
+static uint64_t between(uint64_t last, uint64_t first)
+{
+    return first > last ? first - last - 1 : UINT64_MAX;
+}
+
+void belonging_heard(struct belonging *belonging, struct ringchat_text room,
+                     uint64_t seq, bool message)
+{
+    struct place *place = belonging_find(belonging, room);
+    uint64_t next = message ? seq : seq + 1; /* a notice's: of the one before */
+
+    if (!place || seq == 0)
+        return;
+    if (place->counted && next != place->seq + 1) {
+        place->missed = between(place->seq, next);
+        place->missed_ms = place->away_ms;
+    }
+    place->counted = true;
+    place->away_ms = 0;
+    place->seq = seq;
+}
+
+void belonging_lagged(struct belonging *belonging, struct ringchat_text room,
+                      uint64_t count)
+{
+    struct place *place = belonging_find(belonging, room);
+
+    if (!place)
+        return;
+    place->missed = count;
+    place->missed_ms = 0;
+    if (place->counted)
+        place->seq += count;
+}
