@@ -17,8 +17,7 @@ static volatile sig_atomic_t told_to_stop;
 
 static void on_signal(int number)
 {
-    (void)number;
-    told_to_stop = 1;
+    told_to_stop = number;
     ringchat_client_interrupt(client);
 }
 

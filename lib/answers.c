@@ -261,6 +261,9 @@ static void take_ack(struct dialogue *dialogue, struct errand *errand,
     if (errand->kind != ERRAND_SAY && errand->kind != ERRAND_TELL)
         return;
     errand->seq = seq;
+    if (errand->kind == ERRAND_SAY)
+        belonging_acknowledged(&dialogue->belonging, name_text(&errand->name),
+                               seq);
     finish(dialogue, errand);
 }
 

@@ -85,10 +85,30 @@ void belonging_leave(struct belonging *belonging, const struct name *room)
         place_remove(belonging, place);
 }
 
+void belonging_acknowledged(struct belonging *belonging,
+                            struct ringchat_text room, uint64_t seq)
+{
+    struct place *place = belonging_find(belonging, room);
+
+    if (room.length == 0 && belonging->count > 0)
+        place = &belonging->places[belonging->count - 1];
+    if (place)
+        place->acknowledged = seq;
+}
+
+/* Of a room in which it has not heard anything, not even itself, it knows at
+ * least where its own words stand. */
 void belonging_lost(struct belonging *belonging)
 {
-    for (size_t i = 0; i < belonging->count; i++)
-        belonging->places[i].inside = false;
+    for (size_t i = 0; i < belonging->count; i++) {
+        struct place *place = &belonging->places[i];
+
+        place->inside = false;
+        if (place->counted || place->acknowledged == 0)
+            continue;
+        place->counted = true;
+        place->seq = place->acknowledged;
+    }
 }
 
 void belonging_back(struct belonging *belonging, uint64_t away_ms)

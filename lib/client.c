@@ -54,7 +54,7 @@ int ringchat_client_create(struct ringchat_client **client,
 {
     struct ringchat_client_callbacks taken = {RINGCHAT_SIZED(taken)};
     struct settings settings;
-    const char *ignored;
+    const char *ignored = NULL;
     int error;
 
     why = why ? why : &ignored;
@@ -199,7 +199,7 @@ static void write_link(struct ringchat_client *client)
     ssize_t sent;
 
     while ((output = dialogue_output(&client->dialogue)).length > 0) {
-        sent = link_write(&client->link, output.bytes, output.length);
+        sent = link_send(&client->link, output.bytes, output.length);
         if (sent <= 0)
             return;
         dialogue_sent(&client->dialogue, (size_t)sent);

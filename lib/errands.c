@@ -242,6 +242,16 @@ void errands_finish(struct errands *errands, struct errand *errand, int error,
     list_append(&errands->over, errand);
 }
 
+static void drop_own(struct errands *errands)
+{
+    struct errand *errand;
+
+    while ((errand = list_take(&errands->own))) {
+        errands->bytes -= errand_cost(errand);
+        errand_free(errand);
+    }
+}
+
 /* What does no harm when it is done twice, and what was to be done anew. */
 static bool may_repeat(const struct errand *errand, bool again)
 {
@@ -253,8 +263,7 @@ void errands_lost(struct errands *errands, bool again)
     struct errand_list repeated = {0};
     struct errand *errand;
 
-    while ((errand = errands->own.first))
-        errands_drop(errands, errand);
+    drop_own(errands);
     while ((errand = errands->sent.first)) {
         if (!may_repeat(errand, again)) {
             errands_finish(errands, errand, -ECONNRESET, RINGCHAT_ERROR_NONE);
@@ -274,8 +283,7 @@ void errands_cancel(struct errands *errands)
 
     while ((errand = errands->sent.first))
         errands_finish(errands, errand, -ECONNRESET, RINGCHAT_ERROR_NONE);
-    while ((errand = errands->own.first))
-        errands_drop(errands, errand);
+    drop_own(errands);
     while ((errand = errands->queued.first))
         errands_finish(errands, errand, -ECANCELED, RINGCHAT_ERROR_NONE);
 }

@@ -197,11 +197,12 @@ static inline bool errand_is_awaited(const struct errand *errand)
 struct place {
     struct name room;
     bool inside;
-    bool counted;       /* there was something with a seq */
-    uint64_t seq;       /* the last one */
-    uint64_t away_ms;   /* the connection was lost since; 0: it was not */
-    uint64_t missed;    /* to be told; 0: nothing */
-    uint64_t missed_ms; /* of that: how long it was away */
+    bool counted;          /* there was something with a seq */
+    uint64_t seq;          /* the last one */
+    uint64_t acknowledged; /* the last one of its own; 0: none */
+    uint64_t away_ms;      /* the connection was lost since; 0: it was not */
+    uint64_t missed;       /* to be told; 0: nothing */
+    uint64_t missed_ms;    /* of that: how long it was away */
 };
 
 struct belonging {
@@ -220,6 +221,9 @@ const struct place *belonging_current(const struct belonging *);
 void belonging_begin(struct belonging *, const struct name *room);
 void belonging_join(struct belonging *, const struct name *room);
 void belonging_leave(struct belonging *, const struct name *room);
+/* Something of its own has this place in a room, or in the current one. */
+void belonging_acknowledged(struct belonging *, struct ringchat_text room,
+                            uint64_t seq);
 /* Nothing is certain of the rooms. */
 void belonging_lost(struct belonging *);
 /* There is a connection again; in `text` nobody knows what it has missed. */
@@ -448,7 +452,7 @@ void link_close(struct link *);
 /* Bytes, 0 at the end of the stream, -EAGAIN, -errno. */
 ssize_t link_receive(struct link *, void *bytes, size_t capacity);
 /* Bytes, or -EAGAIN; what a peer does not take any more counts as sent. */
-ssize_t link_write(struct link *, const void *bytes, size_t length);
+ssize_t link_send(struct link *, const void *bytes, size_t length);
 /* As poll(2) for the link's descriptor and the interrupt: -EINTR. */
 int link_wait(struct link *, bool read, bool write, uint64_t until_ns);
 

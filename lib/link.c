@@ -88,7 +88,7 @@ ssize_t link_receive(struct link *link, void *bytes, size_t capacity)
 }
 
 /* Why the peer takes nothing more, it may have said: that is read first. */
-ssize_t link_write(struct link *link, const void *bytes, size_t length)
+ssize_t link_send(struct link *link, const void *bytes, size_t length)
 {
     ssize_t written;
 

@@ -306,8 +306,9 @@ def test_comes_back(chat, launch, key_file):
     ada = chat.client("--nick", "ada", "--join", "den", *HASTY)
     is_open(ada)
     ada.done("join attic")
-    ada.done("say den one")
-    ada.done("say attic one")
+    for room in ("den", "attic"):
+        ada.tell(f"say {room} one")
+        ada.expect("message", room=room, text="one")
     chat.kill()
     lost = ada.becomes("waiting")
     assert lost["error"] in ("ECONNRESET", "ECONNREFUSED")
@@ -336,8 +337,9 @@ def test_missed_is_counted(chat):
         "--backoff-max", "700",
     )
     is_open(ada)
-    ada.done("say quiet one")
-    ada.done("say den one")
+    for room in ("quiet", "den"):
+        ada.tell(f"say {room} one")
+        ada.expect("message", room=room, text="one")
     with chat.server.stopped():
         bob.say("two", "three")
         ada.becomes("waiting", error="ETIMEDOUT")

@@ -272,6 +272,17 @@ static int ask(struct ringchat_client *client, const char *word,
     return -ENOSYS;
 }
 
+/* `COUNT ROOM` */
+static void begin_flood(struct drive *drive, const char *how_much)
+{
+    char *end;
+
+    drive->flood = 0;
+    drive->flood_max = (unsigned)strtoul(how_much, &end, 10);
+    snprintf(drive->flood_room, sizeof(drive->flood_room), "%s", end + 1);
+    flood(drive);
+}
+
 static void obey(struct drive *drive, char *line)
 {
     char *first = strchr(line, ' '), *rest = first ? first + 1 : line;
@@ -294,10 +305,8 @@ static void obey(struct drive *drive, char *line)
         print_asked(result, ticket);
         return;
     }
-    if (sscanf(line, "flood %u %63s", &drive->flood_max, drive->flood_room) ==
-        2) {
-        drive->flood = 0;
-        flood(drive);
+    if (strncmp(line, "flood ", strlen("flood ")) == 0) {
+        begin_flood(drive, rest);
         return;
     }
     if (first)
@@ -369,10 +378,8 @@ static size_t read_key(const char *path, unsigned char *key)
     FILE *file = fopen(path, "rb");
     size_t length;
 
-    if (!file) {
-        perror(path);
-        exit(1);
-    }
+    if (!file)
+        return 0;
     length = fread(key, 1, KEY_MAX, file);
     fclose(file);
     return length;

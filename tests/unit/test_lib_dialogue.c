@@ -522,6 +522,23 @@ static void test_room_that_began_anew(void **state)
     bench_told(&bench, "missed den ?\nden bob: hi\n");
 }
 
+/* Its own words had a place there, though they were not heard any more. */
+static void test_missed_after_its_own_words(void **state)
+{
+    (void)state;
+    bench_begin(&bench, &frame, "ada", "den attic", 1);
+    bench_open(&bench);
+    assert_int_equal(bench_say(&bench, NULL, "hi"), 4);
+    assert_int_equal(bench_say(&bench, "den", "hi"), 5);
+    bench_ack(&bench, 4, 7);
+    bench_ack(&bench, 5, 3);
+    bench_told(&bench, "done 4\ndone 5\n");
+    come_back();
+    say("attic", 10);
+    say("den", 4);
+    bench_told(&bench, "missed attic 2\nattic bob: hi\nden bob: hi\n");
+}
+
 static void test_missed_in_text(void **state)
 {
     (void)state;
@@ -660,6 +677,7 @@ int main(void)
         CASE(test_text_heartbeats),
         CASE(test_missed_is_counted),
         CASE(test_room_that_began_anew),
+        CASE(test_missed_after_its_own_words),
         CASE(test_missed_in_text),
         CASE(test_lagged),
         CASE(test_close_before_it_begins),
