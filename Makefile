@@ -48,7 +48,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace compare million scale test workers faults sim sim-faults sim-test litmus coverage exercises fuzz lint man clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace compare million scale test workers faults sim sim-faults sim-test litmus coverage exercises fuzz lint man screenshot install clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -137,10 +137,19 @@ NEWEST   := $(lastword $(filter stage$(STAGE)%,$(STAGES)))
 # Those that measure, and what they are made of.
 LOAD     := $(OUT)/ringchat-load $(OUT)/raw $(OUT)/crowd
 LOAD_OBJECTS = $(call objects,tests/load/*.c)
-MANUALS  := $(patsubst tests/load/%.scd,build/%,$(wildcard tests/load/*.1.scd))
+
+# What people and scripts talk with, on libringchat; PURE: what of it touches
+# neither network nor terminal, nor anything else of the system's.
+RINGCHAT := $(OUT)/ringchat
+PURE     := $(filter-out $(patsubst %,client/%.c,main open complain signals wait \
+    source send follow screen talk%),$(wildcard client/*.c))
+
+SCDOC    := $(wildcard tests/load/*.1.scd client/*.1.scd)
+MANUALS  := $(addprefix build/,$(notdir $(SCDOC:.scd=)))
 
 UNITS    := $(patsubst tests/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
 LOAD_UNITS := $(filter $(OUT)/unit/test_load_%,$(UNITS))
+CLIENT_UNITS := $(filter $(OUT)/unit/test_client_%,$(UNITS))
 CORE_UNITS := $(filter-out $(LOAD_UNITS),$(UNITS))
 FUZZERS  := $(patsubst tests/fuzz/%.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 LITMUSES := $(patsubst tests/litmus/%.c,$(OUT)/%,$(wildcard tests/litmus/litmus_*.c))
@@ -159,18 +168,18 @@ EXAMPLES    := $(patsubst %.c,$(OUT)/%,$(wildcard examples/*.c))
 # What its tests drive it by, which is built as an example is.
 DRIVES      := $(patsubst tests/lib/%.c,$(OUT)/lib/%,$(wildcard tests/lib/*.c))
 
-C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c lib/*.c examples/*.c tests/*/*.c tests/load/raw/*.c)
-C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h lib/*.h include/ringchat/*.h tests/*/*.h tests/load/raw/*.h)
+C_SOURCES := $(wildcard common/*/*.c stage[1-9]-*/*.c lib/*.c client/*.c examples/*.c tests/*/*.c tests/load/raw/*.c)
+C_FILES   := $(C_SOURCES) $(wildcard common/*/*.h stage[1-9]-*/*.h lib/*.h client/*.h include/ringchat/*.h tests/*/*.h tests/load/raw/*.h)
 
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(wildcard $(1)))
 
 .PHONY: all
-all: $(PROGRAMS) $(LOAD) ## build every stage, and the load generator
+all: $(PROGRAMS) $(RINGCHAT) $(LOAD) ## build every stage, the client, and the load generator
 ifeq ($(VARIANT),$(DEFAULT))
-all: $(STAGES:%=build/%) build/ringchat-load build/raw
+all: $(STAGES:%=build/%) build/ringchat build/ringchat-load build/raw
 endif
 
-$(STAGES:%=build/%) build/ringchat-load build/raw: build/%: build/$(DEFAULT)/%
+$(STAGES:%=build/%) build/ringchat build/ringchat-load build/raw: build/%: build/$(DEFAULT)/%
 	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
 
 # The pure core and the base beneath it. A folder is newer when a file has
@@ -200,6 +209,12 @@ $(OUT)/libinside.a: $(filter-out %/main.o %/quiet.o,$(call objects,lib/*.c stage
 $(CORE_UNITS): $(OUT)/%: $(OUT)/obj/tests/%.o $(call objects,tests/unit/support*.c) $(OUT)/libinside.a $(LIBRARIES)
 $(CORE_UNITS): private LIBRARIES := $(OUT)/libinside.a $(LIBRARIES)
 $(CORE_UNITS): private LIBS += -luring
+$(CLIENT_UNITS): $(patsubst %.c,$(OUT)/obj/%.o,$(PURE))
+# Of the common code it takes what knows no dialect (tests/lint/includes); all
+# else is the library's.
+$(RINGCHAT): $(call objects,client/*.c) $(LIB_STATIC) $(LIBRARIES)
+$(RINGCHAT): private LIBRARIES := $(LIB_STATIC) $(LIBRARIES)
+$(RINGCHAT): private LIBS := -lncursesw -ltinfo $(LIBS) -luring
 # The load generator shares no code with what it measures.
 $(OUT)/ringchat-load: $(LOAD_OBJECTS)
 $(OUT)/raw: $(call objects,tests/load/raw/*.c tests/load/message.c)
@@ -219,12 +234,13 @@ $(OUT)/sim: private LINK += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wra
 $(LITMUSES): $(OUT)/%: $(OUT)/obj/tests/litmus/%.o $(call objects,tests/litmus/support.c tests/unit/support_random.c) $(LIBRARIES)
 $(OUT)/bench-log: $(OUT)/obj/tests/bench/log.o $(LIBRARIES)
 $(FUZZERS): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(call objects,tests/fuzz/support*.c) $(LIBRARIES)
+$(OUT)/fuzz_client_tame: $(call objects,client/tame.c client/cluster.c)
 # libFuzzer has the main. What it watches is the code that is tried, not the code
 # that tries it.
 $(FUZZERS): private LINK := $(subst fuzzer-no-link,fuzzer,$(LINK))
 $(call objects,tests/fuzz/*.c): private SANITIZERS := $(subst fuzzer-no-link$(comma),,$(SANITIZERS))
 
-$(PROGRAMS) $(LOAD) $(UNITS) $(FUZZERS) $(LITMUSES) $(EXAMPLES) $(DRIVES) $(OUT)/sim $(OUT)/bench-log:
+$(PROGRAMS) $(RINGCHAT) $(LOAD) $(UNITS) $(FUZZERS) $(LITMUSES) $(EXAMPLES) $(DRIVES) $(OUT)/sim $(OUT)/bench-log:
 	$(call show,LINK $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES) $(LIBS)
@@ -336,20 +352,21 @@ FORCE:
 COMPILER_gcc   := gcc
 COMPILER_clang := clang libclang-rt-dev
 
-PACKAGES_build := libc6-dev libdeflate-dev libjansson-dev libsodium-dev liburing-dev \
-    libssl-dev uthash-dev
+PACKAGES_build := libc6-dev libdeflate-dev libjansson-dev libncurses-dev libsodium-dev \
+    liburing-dev libssl-dev uthash-dev
 # What makes the golden vectors.
 PACKAGES_vectors := python3 python3-cryptography
 
 PACKAGES_run  := $(COMPILER_$(COMPILER)) $(PACKAGES_build)
 PACKAGES_test := $(PACKAGES_run) $(PACKAGES_vectors) libcmocka-dev \
     g++ netcat-openbsd pkgconf python3-pytest python3-pytest-timeout python3-pytest-xdist strace \
+    python3-pyte tmux unicode-data \
     chromium chromium-driver gnuplot-nox python3-selenium
 PACKAGES_sim  := $(PACKAGES_run)
 PACKAGES_sim-faults := gcc $(PACKAGES_build) $(PACKAGES_vectors) patch
 PACKAGES_sim-test := $(PACKAGES_sim-faults)
 PACKAGES_litmus := $(PACKAGES_run)
-PACKAGES_coverage := $(PACKAGES_run) $(PACKAGES_vectors) gcc gcovr libcmocka-dev
+PACKAGES_coverage := $(PACKAGES_run) $(PACKAGES_vectors) gcc gcovr libcmocka-dev unicode-data
 PACKAGES_stall := $(PACKAGES_test)
 PACKAGES_exercises := $(PACKAGES_test)
 PACKAGES_faults := $(PACKAGES_test)
@@ -362,6 +379,8 @@ PACKAGES_compare := $(PACKAGES_run) python3 gnuplot-nox linux-perf openssl strac
 PACKAGES_million := $(PACKAGES_run) python3
 PACKAGES_scale := $(PACKAGES_run) python3 gnuplot-nox linux-perf strace
 PACKAGES_man  := scdoc
+PACKAGES_screenshot := $(PACKAGES_run) python3-pyte
+PACKAGES_install := $(PACKAGES_run) $(PACKAGES_man)
 PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc g++ libcmocka-dev \
     clang-format clang-tidy cppcheck groff-base $(PACKAGES_man)
 # libFuzzer is in libclang-rt-dev.
@@ -405,7 +424,8 @@ LISTENS  := $(if $(findstring --listen,$(ARGS)),,$(if $(filter stage5-%,$(NEWEST
 run: deps $(DEV_KEY) ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeout 60", STAGE=1)
 	$(if $(NEWEST),,$(error there is no stage $(STAGE)))
 	@$(MAKE) all
-	@echo 'Starting $(NEWEST). In another terminal, or two: nc 127.0.0.1 4000'
+	@echo 'Starting $(NEWEST). In another terminal, or two: build/ringchat --nick alice'
+	@echo '(without a client: nc 127.0.0.1 4000)'
 	@echo 'There, /help lists the commands. Ctrl-C here stops the server.'
 	$(if $(HINT),@echo '$(HINT)')
 	$(if $(LISTENS),@echo 'On this machine also without a port: nc -U build/ringchat.sock')
@@ -415,9 +435,11 @@ run: deps $(DEV_KEY) ## start the newest stage on 127.0.0.1 (ARGS="--idle-timeou
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 .PHONY: install
-install: ## the last stage as PREFIX=/usr/local/bin/ringchatd, ringchat-load, and the library (LIBDIR)
-	@$(MAKE) all lib
+install: deps ## the last stage as PREFIX=/usr/local/bin/ringchatd, ringchat, ringchat-load, and the library (LIBDIR)
+	@$(MAKE) all lib build/ringchat.1
 	install -D -m 755 $(OUT)/stage5-threads $(DESTDIR)$(PREFIX)/bin/ringchatd
+	install -D -m 755 $(RINGCHAT) $(DESTDIR)$(PREFIX)/bin/ringchat
+	install -D -m 644 build/ringchat.1 $(DESTDIR)$(PREFIX)/share/man/man1/ringchat.1
 	install -D -m 755 $(OUT)/ringchat-load $(DESTDIR)$(PREFIX)/bin/ringchat-load
 	install -d $(DESTDIR)$(PREFIX)/include/ringchat $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 include/ringchat/*.h $(DESTDIR)$(PREFIX)/include/ringchat
@@ -551,7 +573,7 @@ endif
 
 # pytest says 5 when there is nothing to run, as with the K of a unit test.
 .PHONY: integration
-integration: $(PROGRAMS) $(LOAD) $(LIB_PARTS) $(EXAMPLES) $(DRIVES) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
+integration: $(PROGRAMS) $(RINGCHAT) $(LOAD) $(LIB_PARTS) $(EXAMPLES) $(DRIVES) ## integration tests of this variant; STAGE and K as above; FAULTS=1 SEED=7: tests/faults
 	@export RINGCHAT_STAGE5="$${RINGCHAT_STAGE5-$(STAGE5_WITH)}"; \
 	echo "== integration: $(VARIANT), stage 5 with $$RINGCHAT_STAGE5"; \
 	RINGCHAT_TEST_SLOW=$(if $(SANITIZE),2,1) $(PYTHON) -m pytest $(or $(FILES),tests/integration) -q -n $(if $(SANITIZE),4,3) -p no:cacheprovider \
@@ -658,7 +680,7 @@ coverage-all: $(UNITS) $(OUT)/sim
 # asked for: clang's, in which libFuzzer sees what code an input reaches. -k: one
 # target's finding does not stop the others, which run side by side.
 .PHONY: fuzz fuzz-all
-fuzz: deps ## made-up input for the decoders (DIALECT=text|frame|secure|encode|hear, SECONDS=20)
+fuzz: deps ## made-up input for the decoders (DIALECT=text|frame|secure|encode|hear|client_tame, SECONDS=20)
 	$(if $(FUZZED),,$(error there is no tests/fuzz/fuzz_$(DIALECT).c))
 	@$(MAKE) -k fuzz-all VARIANT=fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined
 
@@ -747,20 +769,27 @@ lint-api: $(LIB_STATIC) $(LIB_SHARED)
 	    include/ringchat/*.h
 
 # groff(1) only warns, and says that all is well.
-lint-man: $(MANUALS) $(LOAD)
+lint-man: $(MANUALS) $(RINGCHAT) $(LOAD)
 	$(call show,MANUALS)
 	$(Q)warnings=$$(groff -t -man -Tutf8 -ww -z $(MANUALS) 2>&1) && [ -z "$$warnings" ] || \
 	    { echo "$$warnings"; exit 1; }
 	$(Q)$(PYTHON) tests/lint/options tests/load/ringchat-load.1.scd tests/load/plan.c $(OUT)/ringchat-load
 	$(Q)$(PYTHON) tests/lint/options tests/load/raw.1.scd tests/load/raw/raw.c $(OUT)/raw
+	$(Q)$(PYTHON) tests/lint/options client/ringchat.1.scd client/options.c $(RINGCHAT)
 
 # ---- The rest ---------------------------------------------------------------
 
+# The picture of a session in README.md; a test sees whether it still comes out.
+.PHONY: screenshot
+screenshot: deps ## draw docs/figures/client.svg anew
+	@$(MAKE) all
+	@$(PYTHON) tests/client/screenshot.py --build $(OUT) docs/figures/client.svg
+
 .PHONY: man
-man: deps ## the manual pages: man -l build/ringchat-load.1 (build/raw.1)
+man: deps ## the manual pages: man -l build/ringchat.1 (build/ringchat-load.1, build/raw.1)
 	@$(MAKE) $(MANUALS)
 
-$(MANUALS): build/%: tests/load/%.scd
+$(MANUALS): build/%: $$(filter tests/load/$$*.scd client/$$*.scd,$(SCDOC))
 	$(call show,MAN  $@)
 	$(Q)mkdir -p $(@D)
 	$(Q)scdoc <$< >$@

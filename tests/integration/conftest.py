@@ -16,6 +16,7 @@ import pytest
 
 from capabilities import ALL_DIALECTS, CAPABILITIES, DIALECTS, STAGES
 from driven import Driven
+from ringchat import Ringchat
 from secure_client import KEY
 from server import CLIENTS, Server, own_options
 from timing import SLOW, WAIT
@@ -280,6 +281,39 @@ def key_file(folder):
     path.touch(mode=0o600)
     path.write_bytes(KEY)
     return path
+
+
+@pytest.fixture
+def ringchat_program(pytestconfig):
+    return REPOSITORY / pytestconfig.getoption("--build-dir") / "ringchat"
+
+
+@pytest.fixture
+def ringchat(ringchat_program):
+    """Starts the client with files or pipes; ends it after the test."""
+    with ExitStack() as started:
+
+        def start_ringchat(*arguments, **how):
+            one = Ringchat(ringchat_program, *arguments, **how)
+            started.callback(one.dismiss)
+            return one
+
+        yield start_ringchat
+
+
+@pytest.fixture
+def to(key_file):
+    """The client's arguments for a server in a dialect: its URL, and what
+    that needs."""
+
+    def arguments(server, dialect):
+        url = server.url_of(dialect)
+        if dialect in ("text", "frame"):
+            return [url]
+        seal = ["--seal"] if dialect == "sealed" else []
+        return [url, "--key-file", key_file, *seal]
+
+    return arguments
 
 
 @pytest.fixture

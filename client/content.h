@@ -1,0 +1,18 @@
+/*
+ * What a message says, to people: its text; of what is no text, that there was
+ * such a thing, as the server tells it those whose dialect has text alone.
+ * Pure.
+ */
+#ifndef RINGCHAT_CLIENT_CONTENT_H
+#define RINGCHAT_CLIENT_CONTENT_H
+
+#include "common/base/builder.h"
+
+#include <ringchat/protocol.h>
+
+/* The text, or "sent image/png (4711 bytes)", which stands in `described`. Not
+ * tamed. */
+struct slice content_text(const struct ringchat_message *,
+                          struct builder *described);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * Signals as bytes in a pipe, so that the one loop hears of them. Handlers, not
+ * signalfd(2), which a program that hangs does not read: a second SIGINT puts
+ * the terminal back with what is safe in a handler, and ends it.
+ *
+ * SIGINT, SIGTERM and SIGHUP, and for talking SIGWINCH, SIGTSTP and SIGCONT.
+ * SIGPIPE is ignored: who writes is told EPIPE.
+ */
+#ifndef RINGCHAT_CLIENT_SIGNALS_H
+#define RINGCHAT_CLIENT_SIGNALS_H
+
+#include <termios.h>
+
+enum signals_for { SIGNALS_TALK, SIGNALS_SCRIPT };
+
+/* `saved`: what the terminal was, for the second SIGINT and for SIGABRT; NULL:
+ * none. Returns the descriptor to wait for, or -errno. */
+int signals_open(enum signals_for, const struct termios *saved);
+void signals_close(void);
+
+/* The next signal that came; 0: none. */
+int signals_take(void);
+
+#endif
