@@ -59,11 +59,12 @@ struct connection {
     struct session *session; /* NULL: the descriptor is no connection */
     uint16_t generation;     /* one more for each that has had this slot */
     uint8_t operations;      /* ordered, and not over */
-    enum reading reading : 4;
+    enum reading reading : 2;
     bool sending : 1;  /* a send is ordered */
     bool watching : 1; /* so is to hear when it can be written to */
     bool failed : 1;   /* it cannot be sent to: read on until that ends too */
     bool closing : 1;  /* closed, but for what is ordered */
+    bool due : 1;      /* what is to be taken back: see take_back */
     bool bulk : 1;     /* what came last would have filled a small buffer: the
                           next is received into a large one */
 };
@@ -122,21 +123,25 @@ struct io_uring_sqe *order(struct server *server)
     if (sqe)
         return sqe;
     ring_submit(&server->ring);
-    return io_uring_get_sqe(&server->ring.uring);
+    sqe = io_uring_get_sqe(&server->ring.uring);
+    if (!sqe)
+        server->refused = true;
+    return sqe;
 }
 
 /* IORING_OP_ASYNC_CANCEL of what has the token: ECANCELED will be its end.
  * CQE_SKIP_SUCCESS: that says enough. ENOENT, EALREADY: it was over just then,
- * or is about to be; without memory for the order (NULL) it goes on. */
-void order_cancel(struct server *server, uint64_t about)
+ * or is about to be. */
+bool order_cancel(struct server *server, uint64_t about)
 {
     struct io_uring_sqe *sqe = order(server);
 
     if (!sqe)
-        return;
+        return false;
     io_uring_prep_cancel64(sqe, about, 0);
     io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
     io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+    return true;
 }
 
 static void on_close(struct server *, int fd, enum reason);
@@ -212,6 +217,49 @@ static void order_writable(struct server *server, int fd)
     connection_at(server, fd)->watching = true;
 }
 
+/* IORING_OP_ASYNC_CANCEL, ASYNC_CANCEL_FD and CANCEL_ALL: of all that is
+ * ordered for a descriptor, as order_cancel. */
+static bool order_cancel_fd(struct server *server, int fd)
+{
+    struct io_uring_sqe *sqe = order(server);
+
+    if (!sqe)
+        return false;
+    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+    return true;
+}
+
+/* What is ordered for a connection that closes; of one that does not, the
+ * watch. False without memory for the order: it stays due. */
+static bool take_back(struct server *server, int fd)
+{
+    struct connection *connection = connection_at(server, fd);
+
+    if (connection->closing)
+        connection->due = !order_cancel_fd(server, fd);
+    else
+        connection->due =
+            !order_cancel(server, token_of(server, OPERATION_WRITABLE, fd));
+    return !connection->due;
+}
+
+/* What could not be taken back when it was to be. */
+static void take_back_due(struct server *server)
+{
+    if (!server->refused)
+        return;
+    server->refused = false;
+    for (size_t fd = 0; fd < server->slots; fd++) {
+        const struct connection *connection = &server->connections[fd];
+
+        if (connection->session && connection->due &&
+            !take_back(server, (int)fd))
+            return;
+    }
+}
+
 /* ---- Open and close ----------------------------------------------------- */
 
 /* The engine's name for a session is its descriptor. */
@@ -238,19 +286,12 @@ static void on_closed(struct server *server, int fd)
     close(fd);
 }
 
-/* shutdown(2) ends what is ordered for it, and the order to take it all back
- * ends it soon, whatever there is to receive. */
+/* shutdown(2) ends what is ordered for it but the watch, and the order to take
+ * it all back ends it soon, whatever there is to receive. */
 static void stop_operations(struct server *server, int fd)
 {
-    struct io_uring_sqe *sqe;
-
     shutdown(fd, SHUT_RDWR);
-    sqe = order(server);
-    if (!sqe)
-        return;
-    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
-    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+    take_back(server, fd);
 }
 
 static void on_close(struct server *server, int fd, enum reason reason)
@@ -308,7 +349,7 @@ bool on_open(struct server *server, int fd, enum dialect dialect,
         return false;
     connection->generation++;
     connection->operations = 0;
-    connection->sending = connection->watching = false;
+    connection->sending = connection->watching = connection->due = false;
     connection->failed = connection->closing = connection->bulk = false;
     server->count++;
     order_receive(server, fd);
@@ -340,7 +381,7 @@ static void watch_writable(struct server *server, int fd, bool blocked)
     if (blocked && !watching)
         order_writable(server, fd);
     else if (!blocked && watching)
-        order_cancel(server, token_of(server, OPERATION_WRITABLE, fd));
+        take_back(server, fd);
 }
 
 /*
@@ -584,10 +625,12 @@ static unsigned wait_until(struct server *server, uint64_t until_ns)
 
 /* Who could order no more sends does not wait, for others may be ready, and if
  * the kernel has taken these, but not all behind them, nothing comes of what is
- * left. */
+ * left; nor does who has been refused an order: what that was for is due. */
 static unsigned turn_wait(struct server *server, uint64_t until_ns)
 {
-    return wait_until(server, server->send_count < SENDS_MAX ? until_ns : 0);
+    bool waits = server->send_count < SENDS_MAX && !server->refused;
+
+    return wait_until(server, waits ? until_ns : 0);
 }
 
 /* If we are late, be it that a turn took long or that the process was stopped,
@@ -643,6 +686,7 @@ static void turn(struct server *server)
     sends_over(server, count);
     tell_time(server, until_ns);
     completions_due(server, count);
+    take_back_due(server);
     signals_due(server);
     accept_due(server);
     send_ready(server);

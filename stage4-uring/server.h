@@ -52,6 +52,7 @@ struct server {
     size_t slots, slots_allocated;
     size_t count;      /* of them in use */
     size_t operations; /* ordered and not over: of all, and of no connection */
+    bool refused;      /* an order has found no room since take_back_due */
     uint64_t turn_ns;  /* when this turn began */
     bool watching;     /* to hear of signals is ordered */
     bool stopping;
@@ -86,8 +87,9 @@ struct io_uring_sqe *order(struct server *);
 /* What the kernel gives back with the completion. */
 uint64_t token(enum operation, uint32_t slot, uint16_t generation);
 
-/* Takes back what was ordered with the token `about`. */
-void order_cancel(struct server *, uint64_t about);
+/* Takes back what was ordered with the token `about`. False without memory for
+ * the order: it goes on. */
+bool order_cancel(struct server *, uint64_t about);
 
 /* Whether anybody may still be served. */
 bool is_serving(const struct server *);

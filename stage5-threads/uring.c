@@ -50,21 +50,25 @@ struct io_uring_sqe *order(struct uring *uring)
     if (sqe)
         return sqe;
     ring_submit(&uring->ring);
-    return io_uring_get_sqe(&uring->ring.uring);
+    sqe = io_uring_get_sqe(&uring->ring.uring);
+    if (!sqe)
+        uring->refused = true;
+    return sqe;
 }
 
 /* IORING_OP_ASYNC_CANCEL of what has the token: ECANCELED will be its end.
  * CQE_SKIP_SUCCESS: that says enough. ENOENT, EALREADY: it was over just then,
- * or is about to be; without memory for the order (NULL) it goes on. */
-void order_cancel(struct uring *uring, uint64_t about)
+ * or is about to be. */
+bool order_cancel(struct uring *uring, uint64_t about)
 {
     struct io_uring_sqe *sqe = order(uring);
 
     if (!sqe)
-        return;
+        return false;
     io_uring_prep_cancel64(sqe, about, 0);
     io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
     io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+    return true;
 }
 
 /* IORING_OP_ASYNC_CANCEL, ASYNC_CANCEL_ANY: of all that is still ordered. The
@@ -300,13 +304,14 @@ static unsigned wait_until(struct uring *uring, uint64_t until_ns)
 /* Who has sends under way does not wait, for they are over as soon as they are
  * submitted; nor does who could order no more of them, for others may be ready,
  * and if the kernel has taken these, but not all behind them, nothing comes of
- * what is left; nor who finds news in chat_sleep, or could not order all that
- * wakes others. */
+ * what is left; nor who has been refused an order, for what that was for is
+ * due; nor who finds news in chat_sleep, or could not order all that wakes
+ * others. */
 static unsigned turn_wait(struct uring *uring)
 {
     struct worker *worker = uring->worker;
     bool sleeps = uring->sending == 0 && uring->send_count < SENDS_MAX &&
-                  chat_sleep(worker->chat);
+                  !uring->refused && chat_sleep(worker->chat);
     uint64_t until_ns = worker_deadline(worker);
     unsigned count;
 
@@ -327,6 +332,7 @@ static void turn(struct uring *uring)
         chat_announce(worker->chat);
     worker_begin(worker);
     completions_due(uring, count);
+    take_back_due(uring);
     watches_due(uring);
     worker_accept(worker);
     send_ready(uring);

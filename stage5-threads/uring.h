@@ -50,6 +50,7 @@ struct uring {
     /* Ordered and not over: of all, and of no connection. */
     size_t operations;
     size_t sending; /* of them sends */
+    bool refused;   /* an order has found no room since take_back_due */
     uint64_t owed;  /* the workers that are to be woken, a bit each */
     bool finishing; /* nobody looks later: wake-ups too are waited for */
     /* What is sent at the next turn_wait. */
@@ -82,8 +83,9 @@ struct io_uring_sqe *order(struct uring *);
 /* What the kernel gives back with the completion. */
 uint64_t token(enum operation, uint32_t slot, uint16_t generation);
 
-/* Takes back what was ordered with the token `about`. */
-void order_cancel(struct uring *, uint64_t about);
+/* Takes back what was ordered with the token `about`. False without memory for
+ * the order: it goes on. */
+bool order_cancel(struct uring *, uint64_t about);
 
 /* Whether nothing will come of an order any more. */
 static inline bool is_over(const struct io_uring_cqe *cqe)
@@ -105,6 +107,10 @@ bool uring_connect(struct worker *, int fd, enum dialect,
 void on_received(struct uring *, const struct io_uring_cqe *);
 void on_writable(struct uring *, const struct io_uring_cqe *);
 void on_sent(struct uring *, const struct io_uring_cqe *);
+
+/* Takes back what could not be taken back when it was to be, for want of room
+ * for the order. */
+void take_back_due(struct uring *);
 
 /* Orders what everybody is due. */
 void send_ready(struct uring *);

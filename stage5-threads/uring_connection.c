@@ -47,11 +47,12 @@ struct connection {
     };
     uint16_t generation; /* one more for each that has had this slot */
     uint8_t operations;  /* ordered, and not over */
-    enum reading reading : 3;
+    enum reading reading : 2;
     bool sending : 1;  /* a send is ordered */
     bool watching : 1; /* so is to hear when it can be written to */
     bool failed : 1;   /* it cannot be sent to: read on until that ends too */
     bool closing : 1;  /* closed, but for what is ordered */
+    bool due : 1;      /* what is to be taken back: see take_back */
     bool bulk : 1;     /* what came last would have filled a small buffer: the
                           next is received into a large one */
 };
@@ -202,6 +203,48 @@ static void order_writable(struct uring *uring, uint32_t slot)
     connection->watching = true;
 }
 
+/* IORING_OP_ASYNC_CANCEL, ASYNC_CANCEL_FD and CANCEL_ALL: of all that is
+ * ordered for a descriptor, as order_cancel. */
+static bool order_cancel_fd(struct uring *uring, int fd)
+{
+    struct io_uring_sqe *sqe = order(uring);
+
+    if (!sqe)
+        return false;
+    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
+    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+    return true;
+}
+
+/* What is ordered for a connection that closes; of one that does not, the
+ * watch. False without memory for the order: it stays due. */
+static bool take_back(struct uring *uring, uint32_t slot)
+{
+    struct connection *connection = connection_at(uring, slot);
+
+    if (connection->closing)
+        connection->due = !order_cancel_fd(uring, connection->fd);
+    else
+        connection->due =
+            !order_cancel(uring, token_of(uring, OPERATION_WRITABLE, slot));
+    return !connection->due;
+}
+
+/* What could not be taken back when it was to be. */
+void take_back_due(struct uring *uring)
+{
+    if (!uring->refused)
+        return;
+    uring->refused = false;
+    for (uint32_t slot = 0; slot < uring->slots; slot++) {
+        const struct connection *connection = &uring->connections[slot];
+
+        if (connection->session && connection->due && !take_back(uring, slot))
+            return;
+    }
+}
+
 /* ---- Open and close ----------------------------------------------------- */
 
 /* Nothing is ordered for it any more: nobody hears of this slot again until it
@@ -216,19 +259,12 @@ static void on_closed(struct uring *uring, uint32_t slot)
     slot_free(uring, slot);
 }
 
-/* shutdown(2) ends what is ordered for it, and the order to take it all back
- * ends it soon, whatever there is to receive. */
-static void stop_operations(struct uring *uring, int fd)
+/* shutdown(2) ends what is ordered for it but the watch, and the order to take
+ * it all back ends it soon, whatever there is to receive. */
+static void stop_operations(struct uring *uring, uint32_t slot)
 {
-    struct io_uring_sqe *sqe;
-
-    shutdown(fd, SHUT_RDWR);
-    sqe = order(uring);
-    if (!sqe)
-        return;
-    io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
-    io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
-    io_uring_sqe_set_data64(sqe, token(OPERATION_CANCEL, 0, 0));
+    shutdown(connection_at(uring, slot)->fd, SHUT_RDWR);
+    take_back(uring, slot);
 }
 
 static void on_close(struct uring *uring, uint32_t slot, enum reason reason)
@@ -239,7 +275,7 @@ static void on_close(struct uring *uring, uint32_t slot, enum reason reason)
     session_close(connection->session, reason);
     connection->closing = true;
     if (connection->operations > 0)
-        stop_operations(uring, connection->fd);
+        stop_operations(uring, slot);
     else
         on_closed(uring, slot);
 }
@@ -279,7 +315,7 @@ bool uring_connect(struct worker *worker, int fd, enum dialect dialect,
     connection->fd = fd;
     connection->generation++;
     connection->operations = 0;
-    connection->sending = connection->watching = false;
+    connection->sending = connection->watching = connection->due = false;
     connection->failed = connection->closing = connection->bulk = false;
     order_receive(uring, slot);
     return true;
@@ -296,7 +332,7 @@ static void watch_writable(struct uring *uring, uint32_t slot, bool blocked)
     if (blocked && !watching)
         order_writable(uring, slot);
     else if (!blocked && watching)
-        order_cancel(uring, token_of(uring, OPERATION_WRITABLE, slot));
+        take_back(uring, slot);
 }
 
 /*

@@ -24,9 +24,11 @@
  * RINGCHAT_FAULTS says which: "7" is a seed of faults that harm nobody, that
  * is, nobody is to notice; "deadly:7" one of those besides by which single
  * connections end (resets, no memory); "partly:7" one of none but sends and
- * orders that are not taken, and of those very many. Without it there are none,
- * but the rings are tiny. A seed makes the same choices in the same order, for
- * each ring its own; what they fall upon is up to the kernel and the clients.
+ * orders that are not taken, and of those very many; "hardly:7" one of those
+ * alone too, but they are not taken either when there is no room for one more,
+ * by which connections end. Without it there are none, but the rings are tiny.
+ * A seed makes the same choices in the same order, for each ring its own; what
+ * they fall upon is up to the kernel and the clients.
  *
  * A ring is one thread's, and so is all that is kept about it here: no two
  * threads meet, but to be numbered when they begin.
@@ -69,8 +71,8 @@ void faults_begin(void);
 /* Whether it happens this time. */
 bool fault_happens(enum fault);
 
-/* Whether those are asked for that end connections. */
-bool faults_deadly(void);
+/* Whether orders are refused also if somebody is given up for that. */
+bool faults_refuse(void);
 
 /* 0 to `bound` - 1; and 1 to `max`, of any magnitude alike. */
 unsigned fault_below(unsigned bound);

@@ -325,7 +325,7 @@ int __wrap_io_uring_submit(struct io_uring *uring)
 
     if (!faults_on())
         return __real_io_uring_submit(uring);
-    if (faults_deadly() && fault_happens(FAULT_NOT_SUBMITTED))
+    if (faults_refuse() && fault_happens(FAULT_NOT_SUBMITTED))
         return refusal(uring);
     kept = orders_change(uring);
     result = __real_io_uring_submit(uring);

@@ -11,9 +11,10 @@
 
 #define DEADLY "deadly:"
 #define PARTLY "partly:"
+#define HARDLY "hardly:"
 
 /* Written before main. */
-static bool on, deadly;
+static bool on, deadly, hardly;
 static uint64_t seed;
 static unsigned rates[FAULTS_COUNT]; /* one in so many; 0: never */
 
@@ -31,7 +32,8 @@ static const unsigned most[FAULTS_COUNT] = {
     [FAULT_OVERSLEPT] = 16,   [FAULT_DEADLY] = 300,
 };
 
-/* Of "partly": what leaves something to be done, by who has to remember it. */
+/* Of "partly" and "hardly": what leaves something to be done, by who has to
+ * remember it. */
 static const unsigned partly[FAULTS_COUNT] = {
     [FAULT_SEND_NOTHING] = 2,
     [FAULT_NOT_SUBMITTED] = 2,
@@ -61,7 +63,7 @@ static bool pass(const char **text, const char *prefix)
 __attribute__((constructor)) static void read_seed(void)
 {
     struct rng drawn;
-    bool is_partly;
+    bool partial;
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread */
     const char *text = getenv("RINGCHAT_FAULTS");
 
@@ -69,10 +71,11 @@ __attribute__((constructor)) static void read_seed(void)
         return;
     on = true;
     deadly = pass(&text, DEADLY);
-    is_partly = pass(&text, PARTLY);
+    hardly = pass(&text, HARDLY);
+    partial = hardly || pass(&text, PARTLY);
     drawn.state = strtoull(text, NULL, 10);
     rates_draw(&drawn);
-    if (is_partly)
+    if (partial)
         memcpy(rates, partly, sizeof(rates));
     seed = rng_next(&drawn);
 }
@@ -91,9 +94,9 @@ bool faults_on(void)
     return on;
 }
 
-bool faults_deadly(void)
+bool faults_refuse(void)
 {
-    return deadly;
+    return deadly || hardly;
 }
 
 bool fault_happens(enum fault fault)

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.faults("deadly")
 
 PRESENT = 24
 DEEDS = 3000
+# So many in one room that a turn has more to send than it may, time and again.
+CROWD = 64
 # Of two workers each has more than a tiny ring orders sends at a time; and so
 # many rounds that one of them goes as seldom as one does.
 SPEAKERS = 10
@@ -56,17 +58,18 @@ class Victims:
     """Some who are there and do what people do; when one is lost or goes,
     another comes."""
 
-    def __init__(self, server, stage):
+    def __init__(self, server, stage, present=PRESENT, rooms=COMMON_ROOMS):
         self.server = server
+        self.rooms = rooms
         self.chance = random.Random(server.faults)
         self.kinds = (*DIALECTS[stage], "text", "text")
         self.come = self.lost = self.ended = 0
-        self.present = [self.make() for _ in range(PRESENT)]
+        self.present = [self.make() for _ in range(present)]
 
     def make(self):
         while True:
             kind = self.chance.choice(self.kinds)
-            room = f"den-{self.chance.randrange(COMMON_ROOMS)}"
+            room = f"den-{self.chance.randrange(self.rooms)}"
             visitor = Visitor(
                 self.come, kind, self.server.url_of(kind),
                 room=self.chance.choice([room, None]), help_lines=(),
@@ -87,7 +90,7 @@ class Victims:
         visitor.close()
 
     def do_something(self):
-        place = self.chance.randrange(PRESENT)
+        place = self.chance.randrange(len(self.present))
         visitor = self.present[place]
         if self.chance.randrange(10) == 0:
             self.let_go(visitor)
@@ -136,25 +139,43 @@ def connections(pid):
     )
 
 
+@pytest.fixture
+def outlive(stage, measured):
+    """Sees to it that a connection that fails ends, and no other is the worse
+    for it: nobody hears what is not meant for it, or a part, or anything twice
+    or in another order; who is not lost has got all; and nothing is left of
+    who was."""
+
+    def outlive_victims(server, **crowd):
+        before = connections(server.pid)
+        victims = Victims(server, stage, **crowd)
+        for _ in range(DEEDS):
+            victims.do_something()
+        for visitor in victims.present:
+            victims.let_go(visitor)
+        until(lambda: connections(server.pid) == before, "all have gone")
+        assert victims.lost > 0 and victims.ended > 0
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+        measured(
+            f"stage {stage}: "
+            f"of {victims.come} visitors {victims.lost} were lost"
+        )
+
+    return outlive_victims
+
+
 @pytest.mark.families("tcp4", "unix")
-def test_connections_fail(start, stage, measured):
-    """A connection that fails ends, and no other is the worse for it: nobody
-    hears what is not meant for it, or a part, or anything twice or in another
-    order; who is not lost has got all; and nothing is left of who was."""
-    server = start()
-    before = connections(server.pid)
-    victims = Victims(server, stage)
-    for _ in range(DEEDS):
-        victims.do_something()
-    for visitor in victims.present:
-        victims.let_go(visitor)
-    until(lambda: connections(server.pid) == before, "all have gone")
-    assert victims.lost > 0 and victims.ended > 0
-    server.signal(signal.SIGTERM)
-    assert server.wait_exit() == 0
-    measured(
-        f"stage {stage}: of {victims.come} visitors {victims.lost} were lost"
-    )
+def test_connections_fail(start, outlive):
+    outlive(start())
+
+
+@pytest.mark.faults("hardly")
+@pytest.mark.families("tcp4", "unix")
+def test_orders_find_no_room(start, outlive):
+    """What could not be ordered is, as soon as there is room: whoever is given
+    up goes, whoever is not is sent all, and whoever comes is let in."""
+    outlive(start(), present=CROWD, rooms=1)
 
 
 @pytest.mark.families("tcp4", "unix")
