@@ -167,6 +167,7 @@ def outlive(stage, measured):
 
 @pytest.mark.families("tcp4", "unix")
 def test_connections_fail(start, outlive):
+    """By resets, and for want of memory."""
     outlive(start())
 
 
