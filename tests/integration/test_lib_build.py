@@ -4,12 +4,17 @@ nobody's to clash with."""
 
 import ctypes
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+# What docs/integration.md shows.
+PAGE = REPOSITORY / "docs/integration.md"
+BLOCKS = re.findall(r"^```c\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 
 # A name that the library has inside, too, and a codec that is used.
 PROGRAM = """
@@ -122,3 +127,28 @@ def test_loaded_at_run_time(root):
 
 def test_version(root):
     assert flags(root, "--modversion") == ["0.1.0"]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+@pytest.mark.parametrize("library", ["shared", "static"])
+def test_page(root, tmp_path, library, block):
+    """Each one: "Each C block below is a file that compiles as it stands." It links, too:
+    one that is no program gets a main."""
+    (tmp_path / "block.c").write_text(block)
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    sources = ["block.c"] if "int main(" in block else ["block.c", "main.c"]
+    libraries = flags(root, "--cflags", "--libs")
+    if library == "static":
+        archive = root / "usr/lib/here/libringchat.a"
+        libraries = [archive if flag == "-lringchat" else flag
+                     for flag in flags(root, "--cflags", "--libs", "--static")]
+    subprocess.run(
+        ["gcc", "-Wall", "-Wextra", "-Werror", *sources, *libraries],
+        cwd=tmp_path, check=True, timeout=60,
+    )
+
+
+def test_page_has_blocks():
+    """Each part of the library is shown."""
+    for part in ["client", "server", "protocol"]:
+        assert any(f"#include <ringchat/{part}.h>" in block for block in BLOCKS)
