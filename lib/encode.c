@@ -312,20 +312,6 @@ static struct event event_of_message(const struct ringchat_message *message,
     };
 }
 
-/* Whether this protocol's table has it. */
-static bool code_is_valid(enum error_code code)
-{
-    switch (code) {
-#define X(name, number, text, closes) case ERROR_##name:
-        ERROR_TABLE(X)
-#undef X
-        return true;
-    case ERROR_NONE:
-        break;
-    }
-    return false;
-}
-
 static bool event_is_valid(const struct ringchat_codec *codec,
                            const struct event *event, unsigned has)
 {
@@ -335,7 +321,7 @@ static bool event_is_valid(const struct ringchat_codec *codec,
            (!(has & TEXT) || is_clean(event->text)) &&
            (!(has & CONTENT) ||
             content_is_valid(event->text, event->content_type)) &&
-           (!(has & CODE) || code_is_valid(event->code)) &&
+           (!(has & CODE) || error_is_known(event->code)) &&
            (event->kind != EVENT_ACK || event->id != 0) &&
            number_is_valid(codec, event->seq) &&
            number_is_valid(codec, event->time_us) &&

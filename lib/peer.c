@@ -57,20 +57,6 @@ int ringchat_peer_reply(struct ringchat_peer *peer, const void *text,
                              more);
 }
 
-/* Whether the table of common/wire has it. */
-static bool error_is_known(enum ringchat_error code)
-{
-    switch ((enum error_code)code) {
-#define X(name, number, text, closes) case ERROR_##name:
-        ERROR_TABLE(X)
-#undef X
-        return true;
-    case ERROR_NONE:
-        break;
-    }
-    return false;
-}
-
 int ringchat_peer_refuse(struct ringchat_peer *peer, enum ringchat_error code,
                          const char *detail)
 {

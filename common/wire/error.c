@@ -20,6 +20,19 @@ const char *error_name(enum error_code code)
     return "internal";
 }
 
+bool error_is_known(unsigned code)
+{
+    switch (code) {
+#define X(name, number, text, closes)                                          \
+    case ERROR_##name:                                                         \
+        return true;
+        ERROR_TABLE(X)
+#undef X
+    default:
+        return false;
+    }
+}
+
 bool error_code_named(struct slice name, enum error_code *code)
 {
 #define X(symbol, number, text, closes)                                        \

@@ -49,6 +49,9 @@ enum error_code {
 /* "line-too-long"; the code must be in the table. */
 const char *error_name(enum error_code);
 
+/* Whether a number is in the table, and names an error. */
+bool error_is_known(unsigned code);
+
 /* The code of a name; false if it is in no table. */
 bool error_code_named(struct slice name, enum error_code *);
 

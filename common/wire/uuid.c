@@ -5,6 +5,8 @@
 
 #include "common/base/digits.h"
 
+#include <string.h>
+
 void uuid_from_random(uint8_t uuid[UUID_BYTES])
 {
     uuid[6] = (uint8_t)((uuid[6] & 0x0F) | 0x40); /* version */
@@ -29,22 +31,6 @@ void uuid_text(const uint8_t uuid[UUID_BYTES], char text[UUID_TEXT_BYTES])
     }
 }
 
-bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text)
-{
-    const char *at = text.bytes;
-
-    if (text.length != UUID_TEXT_BYTES)
-        return false;
-    for (unsigned i = 0; i < UUID_BYTES; i++, at += 2) {
-        if (hyphen_before(i) && *at++ != '-')
-            return false;
-        if (hex_value(at[0]) != uuid[i] >> 4 ||
-            hex_value(at[1]) != (uuid[i] & 15u))
-            return false;
-    }
-    return true;
-}
-
 bool uuid_from_text(struct slice text, uint8_t uuid[UUID_BYTES])
 {
     const char *at = text.bytes;
@@ -59,4 +45,11 @@ bool uuid_from_text(struct slice text, uint8_t uuid[UUID_BYTES])
         uuid[i] = (uint8_t)(hex_value(at[0]) << 4 | hex_value(at[1]));
     }
     return true;
+}
+
+bool uuid_is(const uint8_t uuid[UUID_BYTES], struct slice text)
+{
+    uint8_t other[UUID_BYTES];
+
+    return uuid_from_text(text, other) && memcmp(uuid, other, UUID_BYTES) == 0;
 }

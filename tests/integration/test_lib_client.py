@@ -13,7 +13,12 @@ from conftest import built
 from driven import UNKNOWN
 from timing import SLOW, WAIT, until
 
-pytestmark = pytest.mark.families("tcp4", "unix")
+# What servers owe each other's clients the stages have in common, and is asked of
+# each elsewhere; here of the first and of the last, which alone answers by way
+# of other workers.
+pytestmark = [
+    pytest.mark.families("tcp4", "unix"), pytest.mark.stages(1, 5)
+]
 
 # Soon enough for a test, and no two clients at once.
 HASTY = ("--backoff-first", "20", "--backoff-max", "200")
@@ -382,8 +387,20 @@ def test_what_is_lost(chat, launch, key_file, resend):
         done = {n for n, r in enumerate(results) if not r["error"]}
         assert done == set(range(MANY))
     else:
-        assert 0 < len(lost) <= 256
+        assert len(lost) <= 256
         assert heard == sorted(set(heard))
+
+
+def test_what_nobody_knows(chat):
+    """What has been sent, and was not answered when the server was gone."""
+    chat.begin()
+    ada = chat.client("--nick", "ada", *HASTY)
+    is_open(ada)
+    chat.server.signal(signal.SIGSTOP)
+    ticket = ada.ask("say lobby hello")
+    until(lambda: ada.stand()["unconfirmed"] > 0, "it has been sent")
+    chat.kill()
+    assert ada.expect("done", ticket=ticket)["error"] == "ECONNRESET"
 
 
 def test_nick_that_somebody_has(chat):
