@@ -48,7 +48,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 # These goals hand their work to sub-makes (or take it away), so one at a time;
 # the sub-makes still run in parallel.
-ifneq ($(filter run stall idle trace compare million scale test workers faults sim sim-faults sim-test litmus coverage exercises fuzz lint man screenshot install clean,$(MAKECMDGOALS)),)
+ifneq ($(filter run stall idle trace compare million scale test workers faults sim sim-faults sim-test litmus coverage exercises fuzz lint man screenshot install lib examples clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -266,19 +266,25 @@ $(call faults,stage4-uring): private INCLUDES += -DFAULTED_STAGE4
 LIBS_OF_LIB := $(LIBS) -luring
 
 # In the default variant also at build/, as the programs are.
-.PHONY: lib
 LIB_PARTS := $(LIB_STATIC) $(LIB_SHARED) $(OUT)/$(SONAME) $(OUT)/libringchat.so $(OUT)/ringchat.pc
-lib: $(LIB_PARTS) ## build libringchat, static and shared, and its ringchat.pc
+.PHONY: lib lib-all
+lib: deps ## build libringchat, static and shared, and its ringchat.pc
+	@$(MAKE) lib-all
+
+lib-all: $(LIB_PARTS)
 ifeq ($(VARIANT),$(DEFAULT))
-lib: $(LIB_PARTS:$(OUT)/%=build/%)
+lib-all: $(LIB_PARTS:$(OUT)/%=build/%)
 endif
 
 $(LIB_PARTS:$(OUT)/%=build/%): build/%: build/$(DEFAULT)/%
 	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
 
+# A folder is newer when a file has gone, as above.
+$(LIB_STATIC) $(LIB_SHARED): $(LIB_OBJECTS) $(sort $(dir $(LIB_SOURCES)))
+
 # One object, in which what is hidden is local: a program with it may have a
 # log_event of its own.
-$(LIB_STATIC): $(LIB_OBJECTS)
+$(LIB_STATIC):
 	$(call show,AR   $@)
 	$(Q)$(LD) -r -o $(OUT)/ringchat.o $(LIB_OBJECTS)
 	$(Q)objcopy --localize-hidden $(OUT)/ringchat.o
@@ -286,7 +292,7 @@ $(LIB_STATIC): $(LIB_OBJECTS)
 
 # clang leaves it to the program to bring the sanitizers. Unlike programs, it
 # may be loaded at run time.
-$(LIB_SHARED): $(LIB_OBJECTS) lib/ringchat.map
+$(LIB_SHARED): lib/ringchat.map
 	$(call show,LINK $@)
 	$(Q)$(CC) $(filter-out -pie -Wl$(comma)-z$(comma)relro%,$(LINK)) -shared -Wl,-soname,$(SONAME) \
 	    -Wl,--version-script,lib/ringchat.map -Wl,-z,relro,-z,now,-z,noexecstack \
@@ -306,10 +312,13 @@ $(OUT)/ringchat.pc: FORCE
 	@$(pkg_config) | cmp -s - $@ || $(pkg_config) >$@
 
 # As somebody else builds a program: with what is installed, and nothing else.
-.PHONY: examples
-examples: $(EXAMPLES) ## build the programs of examples/
+.PHONY: examples examples-all
+examples: deps ## build the programs of examples/
+	@$(MAKE) examples-all
+
+examples-all: $(EXAMPLES)
 ifeq ($(VARIANT),$(DEFAULT))
-examples: build/examples
+examples-all: build/examples
 endif
 build/examples: $(EXAMPLES)
 	$(Q)ln -sfn $(DEFAULT)/$(@F) $@
@@ -357,9 +366,12 @@ PACKAGES_build := libc6-dev libdeflate-dev libjansson-dev libncurses-dev libsodi
 # What makes the golden vectors.
 PACKAGES_vectors := python3 python3-cryptography
 
+PACKAGES_man  := scdoc
 PACKAGES_run  := $(COMPILER_$(COMPILER)) $(PACKAGES_build)
+PACKAGES_lib  := $(PACKAGES_run)
+PACKAGES_examples := $(PACKAGES_run)
 PACKAGES_test := $(PACKAGES_run) $(PACKAGES_vectors) libcmocka-dev \
-    g++ netcat-openbsd pkgconf python3-pytest python3-pytest-timeout python3-pytest-xdist strace \
+    $(PACKAGES_man) g++ netcat-openbsd pkgconf python3-pytest python3-pytest-timeout python3-pytest-xdist strace \
     python3-pyte tmux unicode-data \
     chromium chromium-driver gnuplot-nox python3-selenium
 PACKAGES_sim  := $(PACKAGES_run)
@@ -378,7 +390,6 @@ PACKAGES_compare := $(PACKAGES_run) python3 gnuplot-nox linux-perf openssl strac
     $(if $(PEERS),redis-server nats-server ngircd inspircd)
 PACKAGES_million := $(PACKAGES_run) python3
 PACKAGES_scale := $(PACKAGES_run) python3 gnuplot-nox linux-perf strace
-PACKAGES_man  := scdoc
 PACKAGES_screenshot := $(PACKAGES_run) python3-pyte
 PACKAGES_install := $(PACKAGES_run) $(PACKAGES_man)
 PACKAGES_lint := $(PACKAGES_run) $(PACKAGES_vectors) gcc g++ libcmocka-dev \
@@ -436,7 +447,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 .PHONY: install
 install: deps ## the last stage as PREFIX=/usr/local/bin/ringchatd, ringchat, ringchat-load, and the library (LIBDIR)
-	@$(MAKE) all lib build/ringchat.1
+	@$(MAKE) all lib-all build/ringchat.1
 	install -D -m 755 $(OUT)/stage5-threads $(DESTDIR)$(PREFIX)/bin/ringchatd
 	install -D -m 755 $(RINGCHAT) $(DESTDIR)$(PREFIX)/bin/ringchat
 	install -D -m 644 build/ringchat.1 $(DESTDIR)$(PREFIX)/share/man/man1/ringchat.1

@@ -155,6 +155,16 @@ static bool is_followed(const struct following *following,
     return index_of(following, room) < JOINED_MAX;
 }
 
+/* It has no room: it is told when there is some. */
+static void miss(struct following *following, struct ringchat_text room,
+                 uint64_t count)
+{
+    uint64_t *missed = &following->missed[index_of(following, room)];
+
+    *missed =
+        count < MISSED_UNKNOWN - *missed ? *missed + count : MISSED_UNKNOWN;
+}
+
 /* There is room again. */
 static void tell_missed(struct following *following)
 {
@@ -182,7 +192,8 @@ static void tell_connected(struct following *following)
         .text = slice_of(following->options->url),
     };
 
-    if (following->connected || !following->options->json)
+    if (following->connected || !following->options->json ||
+        following->full_since_ns > 0)
         return;
     following->connected = true;
     keep(following, &record);
@@ -209,7 +220,7 @@ static void on_message(struct ringchat_client *client,
         return;
     if (following->full_since_ns > 0) {
         if (record.kind == RECORD_MESSAGE)
-            following->missed[index_of(following, message->room)]++;
+            miss(following, message->room, 1);
         return;
     }
     tell_connected(following);
@@ -260,6 +271,10 @@ static void on_missed(struct ringchat_client *client,
     (void)client;
     if (following->done || !is_followed(following, missed->room))
         return;
+    if (following->full_since_ns > 0) {
+        miss(following, missed->room, missed->count);
+        return;
+    }
     tell_connected(following);
     keep(following, &record);
 }
@@ -281,7 +296,8 @@ static void on_open(struct following *following)
     following->opened = true;
 }
 
-/* Whoever has never been let in will not be later. */
+/* Whoever has never been let in will not be later. What is kept is written all
+ * the same. */
 static void on_lost(struct following *following,
                     const struct ringchat_change *change)
 {
@@ -293,18 +309,20 @@ static void on_lost(struct following *following,
     bool goes_on = following->opened && change->to == RINGCHAT_WAITING;
     struct record record = {.kind = RECORD_DISCONNECTED};
 
-    if (goes_on && change->from == RINGCHAT_CONNECTING)
+    if (following->done || (goes_on && change->from == RINGCHAT_CONNECTING))
         return; /* that it is tried again has been told */
     following->connected = false;
     ending_say(&ending, &why);
     record.text = builder_slice(&why);
-    if (following->options->json && following->opened)
-        keep(following, &record);
-    else
+    if (!following->options->json || !following->opened)
         complain("%s: %.*s%s", following->options->url, (int)why.length,
                  why.bytes, goes_on ? "; it is tried again" : "");
-    if (!goes_on)
-        stop(following, ending_status(&ending));
+    else if (!goes_on || following->full_since_ns == 0)
+        keep(following, &record);
+    if (!goes_on) {
+        following->status = ending_status(&ending);
+        following->done = true;
+    }
 }
 
 static void on_changed(struct ringchat_client *client,
@@ -396,7 +414,8 @@ static void turn(struct following *following, int signals)
 {
     bool kept = following->first < following->end;
     uint64_t until = patience(following);
-    struct wait wait = {.client = until > 0 ? NULL : following->client,
+    bool listens = until == 0 && !following->done;
+    struct wait wait = {.client = listens ? following->client : NULL,
                         .signals = signals,
                         .fd = STDOUT_FILENO,
                         .events = kept ? POLLOUT : 0,

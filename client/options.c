@@ -193,6 +193,17 @@ static int read_option(struct reading *reading, int option)
     }
 }
 
+/* What getopt_long does not know. Of several letters behind one `-`, of which
+ * it knows none, it stops at the first, and still stands before them. */
+static const char *unknown(char **argv)
+{
+    const char *next = argv[optind];
+
+    return next && next[0] == '-' && next[1] == optopt && optopt != 0
+               ? next
+               : argv[optind - 1];
+}
+
 static bool is_asked(const struct options *options)
 {
     return options->mode == MODE_HELP || options->mode == MODE_VERSION;
@@ -213,7 +224,7 @@ static int read_options(struct reading *reading, int argc, char **argv)
         if (option == ':')
             status = refuse(reading, "%s needs a value", argv[optind - 1]);
         else if (option == '?')
-            status = refuse(reading, "%s: no such option", argv[optind - 1]);
+            status = refuse(reading, "%s: no such option", unknown(argv));
         else
             status = read_option(reading, option);
     }

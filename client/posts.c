@@ -23,7 +23,8 @@ bool posts_add(struct posts *posts, uint64_t ticket, uint64_t said_us,
 {
     struct post *post = &posts->all[posts->count];
 
-    assert(to.length < sizeof(post->to) && text.length > 0);
+    assert(to.length < sizeof(post->to));
+    assert(text.length > 0 && text.length <= POST_BYTES_MAX);
     if (posts->count == POSTS_MAX)
         return false;
     *post = (struct post){.ticket = ticket, .said_us = said_us};

@@ -6,13 +6,15 @@
 #define RINGCHAT_CLIENT_POSTS_H
 
 #include "client/conversation.h"
+#include "client/edit.h"
 #include "common/base/slice.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define POSTS_MAX 64 /* each of a line: EDIT_BYTES_MAX */
+#define POSTS_MAX 64
+#define POST_BYTES_MAX EDIT_BYTES_MAX /* a line that was typed or pasted */
 
 struct post {
     uint64_t ticket;

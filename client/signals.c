@@ -60,13 +60,22 @@ static void on_abort(int number)
     terminal_restore();
 }
 
+/* By nohup(1), or by a shell for what it starts in the background. */
+static bool is_ignored(int number)
+{
+    struct sigaction present;
+
+    return sigaction(number, NULL, &present) == 0 &&
+           present.sa_handler == SIG_IGN;
+}
+
 static int handle(const int *numbers)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
     sigfillset(&action.sa_mask);
     for (; *numbers != 0; numbers++) {
-        if (sigaction(*numbers, &action, NULL) < 0)
+        if (!is_ignored(*numbers) && sigaction(*numbers, &action, NULL) < 0)
             return -errno;
     }
     return 0;
@@ -110,13 +119,15 @@ static void restore_defaults(const int *numbers)
     struct sigaction action = {.sa_handler = SIG_DFL};
 
     sigemptyset(&action.sa_mask);
-    for (; *numbers != 0; numbers++)
-        sigaction(*numbers, &action, NULL);
+    for (; *numbers != 0; numbers++) {
+        if (!is_ignored(*numbers))
+            sigaction(*numbers, &action, NULL);
+    }
 }
 
 void signals_close(void)
 {
-    static const int rest[] = {SIGABRT, SIGPIPE, 0};
+    static const int rest[] = {SIGABRT, 0};
 
     restore_defaults(for_all);
     restore_defaults(for_talk);

@@ -3,8 +3,9 @@
  * signalfd(2), which a program that hangs does not read: a second SIGINT puts
  * the terminal back with what is safe in a handler, and ends it.
  *
- * SIGINT, SIGTERM and SIGHUP, and for talking SIGWINCH, SIGTSTP and SIGCONT.
- * SIGPIPE is ignored: who writes is told EPIPE.
+ * SIGINT, SIGTERM and SIGHUP, and for talking SIGWINCH and SIGTSTP; but what
+ * was ignored before stays so. SIGPIPE is ignored, to the very end, when
+ * something may still be told on standard error: who writes is told EPIPE.
  */
 #ifndef RINGCHAT_CLIENT_SIGNALS_H
 #define RINGCHAT_CLIENT_SIGNALS_H

@@ -13,6 +13,7 @@
 #include "client/talk_internal.h"
 #include "client/wait.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -152,6 +153,14 @@ static void turn(struct talk *talk, const struct waited *waited,
         talk_end(talk, talk->status);
 }
 
+/* The system refuses: that is told when the screen is closed. */
+static void fail(struct talk *talk, int error)
+{
+    talk->why.length = 0;
+    build_string(&talk->why, strerrordesc_np(-error));
+    talk_end(talk, EX_OSERR);
+}
+
 static void loop(struct talk *talk, int signals)
 {
     struct wait wait = {.client = talk->client,
@@ -160,12 +169,14 @@ static void loop(struct talk *talk, int signals)
                         .events = POLLIN};
     struct waited waited;
     uint64_t keys_ns = 0;
+    int error;
 
     talk->dirty = true;
     while (!talk->over) {
         wait.deadline_ns = next_deadline(talk, keys_ns);
-        if (wait_for(&wait, &waited) != 0) {
-            talk_end(talk, EX_OSERR);
+        error = wait_for(&wait, &waited);
+        if (error != 0) {
+            fail(talk, error);
             return;
         }
         turn(talk, &waited, &keys_ns);
@@ -193,7 +204,7 @@ static int with_terminal(struct talk *talk)
     }
     signals = signals_open(SIGNALS_TALK, screen_saved(talk->screen));
     if (signals < 0) {
-        talk_end(talk, EX_OSERR);
+        fail(talk, signals);
     } else {
         if (!plain)
             colours = screen_use_colours(talk->screen);
@@ -238,8 +249,10 @@ int talk_run(const struct options *options)
     struct talk *talk = calloc(1, sizeof(*talk));
     int status = EX_OSERR;
 
-    if (!talk)
+    if (!talk) {
+        complain("%s", strerrordesc_np(ENOMEM));
         return status;
+    }
     talk->options = options;
     keys_init(&talk->keys);
     edit_init(&talk->edit);
@@ -248,6 +261,8 @@ int talk_run(const struct options *options)
     talk->conversations = conversations_create();
     if (talk->history && talk->conversations)
         status = run(talk);
+    else
+        complain("%s", strerrordesc_np(ENOMEM));
     posts_release(&talk->posts);
     conversations_destroy(talk->conversations);
     history_destroy(talk->history);

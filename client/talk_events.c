@@ -98,10 +98,23 @@ static void gap_everywhere(struct talk *talk, struct slice text)
     }
 }
 
+/* The room that was joined last; others may have been heard of before. */
+static void show_last(struct talk *talk)
+{
+    for (size_t i = conversations_count(talk->conversations); i > 0; i--) {
+        struct conversation *each =
+            conversations_at(talk->conversations, i - 1);
+
+        if (each->is_member) {
+            talk_show(talk, each);
+            return;
+        }
+    }
+}
+
 static void on_open(struct talk *talk, const struct ringchat_change *change)
 {
     struct builder text = {.length = 0};
-    struct conversation *shown = conversations_shown(talk->conversations);
 
     if (change->again) {
         for (size_t i = 0; i < conversations_count(talk->conversations); i++)
@@ -112,10 +125,8 @@ static void on_open(struct talk *talk, const struct ringchat_change *change)
         build_string(&text, RETURN_WORDS);
         build_duration(&text, (now_ns() - talk->lost_ns) / NS_PER_MS);
         gap_everywhere(talk, builder_slice(&text));
-    } else if (conversations_count(talk->conversations) > 0 && !shown) {
-        size_t last = conversations_count(talk->conversations) - 1;
-
-        talk_show(talk, conversations_at(talk->conversations, last));
+    } else {
+        show_last(talk);
     }
     talk->opened = true;
     talk->notice.length = 0; /* that there is no connection */
@@ -426,6 +437,8 @@ static struct slice doubted(struct talk *talk, const struct post *post,
 {
     struct builder doubt = {.length = 0};
 
+    _Static_assert(POST_BYTES_MAX + sizeof(doubt.bytes) <= TAMED_BYTES_MAX,
+                   "talk->tamed has room for both");
     build_string(&doubt, error == -ECONNRESET
                              ? " — not confirmed: it may have arrived"
                              : " — not sent");

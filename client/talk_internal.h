@@ -67,6 +67,7 @@ struct paste {
         PASTE_SENDING, /* as fast as they are confirmed */
     } state;
     bool too_long;
+    char to[CONVERSATION_NAME_BYTES_MAX + 1]; /* what was shown at Enter */
     size_t length, sent;
     char bytes[PASTE_BYTES_MAX];
 };

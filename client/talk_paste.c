@@ -1,6 +1,7 @@
 /*
  * What is pasted. One line goes into the input; several are sent only if that
- * is wanted, each as a message, as fast as the server confirms them.
+ * is wanted, each as a message to what is shown then, as fast as the server
+ * confirms them.
  */
 #include "client/talk_internal.h"
 
@@ -41,14 +42,19 @@ static bool next_line(const struct paste *paste, struct slice *line,
     return false;
 }
 
-static size_t count_lines(const struct paste *paste)
+/* And the length of the longest. */
+static size_t count_lines(const struct paste *paste, size_t *longest)
 {
     struct paste rest = *paste;
     struct slice line;
     size_t count = 0;
 
-    while (next_line(&rest, &line, &rest.sent))
+    *longest = 0;
+    while (next_line(&rest, &line, &rest.sent)) {
+        if (line.length > *longest)
+            *longest = line.length;
         count++;
+    }
     return count;
 }
 
@@ -56,12 +62,15 @@ static size_t count_lines(const struct paste *paste)
 static void paste_end(struct talk *talk)
 {
     struct paste *paste = &talk->paste;
-    size_t count = count_lines(paste), next;
+    size_t longest, count = count_lines(paste, &longest), next;
     struct slice line;
 
     talk->notice.length = 0;
     if (paste->too_long) {
         build_string(&talk->notice, "that is too much to paste: ringchat file");
+        paste_drop(paste);
+    } else if (longest > POST_BYTES_MAX) {
+        build_string(&talk->notice, "a line of that is too long");
         paste_drop(paste);
     } else if (count > 1) {
         build_string(&talk->notice, "send ");
@@ -73,6 +82,20 @@ static void paste_end(struct talk *talk)
             build_string(&talk->notice, "that is too long for a line");
         paste_drop(paste);
     }
+}
+
+/* Enter sends what was asked about; each other key drops it. */
+static bool paste_answer(struct talk *talk, const struct key *key)
+{
+    struct conversation *shown = conversations_shown(talk->conversations);
+    struct paste *paste = &talk->paste;
+    bool send = key->kind == KEY_CHORD && key->chord == CHORD_SEND;
+
+    paste->state = send ? PASTE_SENDING : PASTE_NONE;
+    paste->to[0] = '\0';
+    if (shown)
+        memcpy(paste->to, shown->name, sizeof(paste->to));
+    return send || (key->kind == KEY_CHORD && key->chord == CHORD_CANCEL);
 }
 
 bool paste_key(struct talk *talk, const struct key *key)
@@ -93,12 +116,8 @@ bool paste_key(struct talk *talk, const struct key *key)
     default:
         break;
     }
-    if (paste->state == PASTE_ASKING) {
-        bool send = key->kind == KEY_CHORD && key->chord == CHORD_SEND;
-
-        paste->state = send ? PASTE_SENDING : PASTE_NONE;
-        return send || (key->kind == KEY_CHORD && key->chord == CHORD_CANCEL);
-    }
+    if (paste->state == PASTE_ASKING)
+        return paste_answer(talk, key);
     if (paste->state == PASTE_SENDING && key->kind == KEY_CHORD &&
         key->chord == CHORD_CANCEL) {
         paste_drop(paste);
@@ -110,15 +129,17 @@ bool paste_key(struct talk *talk, const struct key *key)
 void paste_go_on(struct talk *talk)
 {
     struct paste *paste = &talk->paste;
+    struct conversation *to;
     struct slice line;
     size_t next;
 
     while (paste->state == PASTE_SENDING &&
            talk->posts.count < PASTE_POSTS_MAX &&
            ringchat_client_state(talk->client) == RINGCHAT_OPEN) {
+        to = conversation_find(talk->conversations, slice_of(paste->to));
         if (!next_line(paste, &line, &next))
             paste_drop(paste);
-        else if (talk_say(talk, conversations_shown(talk->conversations), line))
+        else if (talk_say(talk, to, line))
             paste->sent = next;
         else
             paste_drop(paste);

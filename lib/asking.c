@@ -5,10 +5,10 @@
 #include "lib/internal.h"
 #include "lib/sized.h"
 
+#include "common/wire/internal.h"
 #include "common/wire/name.h"
 
 #include <errno.h>
-#include <strings.h>
 
 static struct slice slice_from(struct ringchat_text text)
 {
@@ -45,6 +45,11 @@ static int ask(struct ringchat_client *client, const struct wanted *wanted,
     return 0;
 }
 
+static bool is_there(struct ringchat_text text)
+{
+    return text.bytes || text.length == 0;
+}
+
 static bool is_text(struct ringchat_text text)
 {
     return text.bytes && text.length > 0 && ringchat_text_is_clean(text);
@@ -52,30 +57,12 @@ static bool is_text(struct ringchat_text text)
 
 /* ---- Messages ----------------------------------------------------------- */
 
-static bool is_content_type(struct ringchat_text type)
-{
-    for (size_t i = 0; i < type.length; i++) {
-        if (type.bytes[i] < ' ' || type.bytes[i] > '~')
-            return false;
-    }
-    return type.length <= CONTENT_TYPE_BYTES_MAX;
-}
-
-static bool is_text_type(struct ringchat_text type)
-{
-    const struct slice prefix = SLICE("text/");
-
-    return type.length == 0 ||
-           (type.length >= prefix.length &&
-            strncasecmp(type.bytes, prefix.bytes, prefix.length) == 0);
-}
-
 static int ask_content(struct ringchat_client *client,
                        const struct wanted *wanted, uint64_t *ticket)
 {
-    if (!is_content_type(wanted->content_type))
+    if (!content_type_is_valid(slice_from(wanted->content_type)))
         return -EINVAL;
-    if (is_text_type(wanted->content_type)) {
+    if (content_is_text(slice_from(wanted->content_type))) {
         if (!is_text(wanted->text))
             return -EINVAL;
     } else if (client->dialogue.manner.dialect != RINGCHAT_SECURE) {
@@ -137,7 +124,8 @@ int ringchat_client_post(struct ringchat_client *client,
 {
     struct ringchat_message message;
 
-    if (!client || !sized_take(&message, sizeof(message), theirs))
+    if (!client || !sized_take(&message, sizeof(message), theirs) ||
+        !is_there(message.nick) || !is_there(message.content_type))
         return -EINVAL;
     if (message.kind == RINGCHAT_MESSAGE)
         return ask_in_room(client, message.room, message.text,

@@ -65,7 +65,7 @@ static void place_remove(struct belonging *belonging, struct place *place)
 void belonging_join(struct belonging *belonging, const struct name *room)
 {
     struct place *found = belonging_find(belonging, name_text(room));
-    struct place joined = {.room = *room};
+    struct place joined = {.room = *room, .may_restart = belonging->left};
 
     if (found) {
         joined = *found;
@@ -81,6 +81,7 @@ void belonging_leave(struct belonging *belonging, const struct name *room)
 {
     struct place *place = belonging_find(belonging, name_text(room));
 
+    belonging->left = true;
     if (place)
         place_remove(belonging, place);
 }
@@ -100,10 +101,11 @@ void belonging_acknowledged(struct belonging *belonging,
  * least where its own words stand. */
 void belonging_lost(struct belonging *belonging)
 {
+    belonging->left = false;
     for (size_t i = 0; i < belonging->count; i++) {
         struct place *place = &belonging->places[i];
 
-        place->inside = false;
+        place->inside = place->heard = place->may_restart = false;
         if (place->counted || place->acknowledged == 0)
             continue;
         place->counted = true;
@@ -135,21 +137,36 @@ static uint64_t between(uint64_t last, uint64_t first)
     return first > last ? first - last - 1 : UINT64_MAX;
 }
 
-void belonging_heard(struct belonging *belonging, struct ringchat_text room,
+/* A member is sent all in its order. But who has left a room may hear later
+ * what was said there, and join it under the same name as another. */
+static bool is_replay(struct place *place, uint64_t next)
+{
+    if (!place->heard || next > place->seq)
+        return false;
+    if (!place->may_restart)
+        return true;
+    place->may_restart = false;
+    return false;
+}
+
+bool belonging_heard(struct belonging *belonging, struct ringchat_text room,
                      uint64_t seq, bool message)
 {
     struct place *place = belonging_find(belonging, room);
     uint64_t next = message ? seq : seq + 1; /* a notice's: of the one before */
 
     if (!place || seq == 0)
-        return;
+        return true;
+    if (is_replay(place, next))
+        return false;
     if (place->counted && next != place->seq + 1) {
         place->missed = between(place->seq, next);
         place->missed_ms = place->away_ms;
     }
-    place->counted = true;
+    place->counted = place->heard = true;
     place->away_ms = 0;
     place->seq = seq;
+    return true;
 }
 
 void belonging_lagged(struct belonging *belonging, struct ringchat_text room,

@@ -313,7 +313,8 @@ static bool wants_its_nick(const struct dialogue *dialogue)
 
     return belonging->nick_wanted.length > 0 &&
            !name_is(&belonging->nick, name_text(&belonging->nick_wanted)) &&
-           dialogue->errands.moving == 0 && !dialogue->closing;
+           dialogue->errands.moving == 0 && dialogue->errands.own.count == 0 &&
+           !dialogue->closing;
 }
 
 /* Whoever has said anything at all since the last time is there: an answer may
@@ -340,6 +341,7 @@ static void close_in_any_case(struct dialogue *dialogue)
     const struct errands *errands = &dialogue->errands;
     bool done = errands->queued.count == 0 && errands->sent.count == 0;
 
+    dialogue->detail_length = 0;
     dialogue_end(dialogue, RINGCHAT_ERROR_NONE, done ? 0 : -ETIMEDOUT);
 }
 
@@ -389,7 +391,8 @@ static uint64_t away_ms(const struct dialogue *dialogue, uint64_t now_ns)
     return (now_ns - dialogue->lost_ns) / NS_PER_MS + 1;
 }
 
-/* Asks for what it wants to have and where it wants to be. */
+/* Asks for what it wants to have and where it wants to be; before that it
+ * leaves where it does not, for that room is one of those it may be in. */
 void dialogue_welcomed(struct dialogue *dialogue, const struct name *room,
                        uint64_t now_ns)
 {
@@ -402,13 +405,13 @@ void dialogue_welcomed(struct dialogue *dialogue, const struct name *room,
     dialogue->phase = PHASE_JOINING;
     if (dialogue->manner.dialect == RINGCHAT_TEXT && wants_its_nick(dialogue))
         dialogue_ask(dialogue, ERRAND_RENAME, &belonging->nick_wanted, now_ns);
+    if (dialogue->codec && !belonging_find(belonging, name_text(room)))
+        dialogue_ask(dialogue, ERRAND_LEAVE, room, now_ns);
     for (size_t i = 0; i < belonging->count && dialogue->codec; i++) {
         if (i > 0 || !belonging->places[i].inside)
             dialogue_ask(dialogue, ERRAND_JOIN, &belonging->places[i].room,
                          now_ns);
     }
-    if (dialogue->codec && !belonging_find(belonging, name_text(room)))
-        dialogue_ask(dialogue, ERRAND_LEAVE, room, now_ns);
 }
 
 static void dialogue_open(struct dialogue *dialogue, uint64_t now_ns)
@@ -587,7 +590,7 @@ bool dialogue_next(struct dialogue *dialogue, uint64_t now_ns,
             break;
         }
         dialogue_settle(dialogue, now_ns);
-        if (!has_tidings(dialogue) && !next_missed(dialogue))
+        if (!dialogue_has_news(dialogue) && !next_missed(dialogue))
             return false;
     }
 }

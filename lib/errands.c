@@ -272,6 +272,7 @@ void errands_lost(struct errands *errands, bool again)
         errands_unsend(errands, errand);
         errands->bytes += errand_cost(errand);
         errand->moved = false;
+        errand->repeated = true;
         list_append(&repeated, errand);
     }
     list_prepend(&errands->queued, &repeated);
@@ -285,7 +286,9 @@ void errands_cancel(struct errands *errands)
         errands_finish(errands, errand, -ECONNRESET, RINGCHAT_ERROR_NONE);
     drop_own(errands);
     while ((errand = errands->queued.first))
-        errands_finish(errands, errand, -ECANCELED, RINGCHAT_ERROR_NONE);
+        errands_finish(errands, errand,
+                       errand->repeated ? -ECONNRESET : -ECANCELED,
+                       RINGCHAT_ERROR_NONE);
 }
 
 struct errand *errands_take_over(struct errands *errands)

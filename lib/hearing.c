@@ -50,7 +50,9 @@ static bool hear_nick_in_use(struct dialogue *dialogue,
 
     dialogue->as_guest = true;
     saying_retort(dialogue, &hello, now_ns);
-    return !dialogue->been_open && tell(told, TOLD_FAULT, error);
+    /* Without a codec, `error` is gone with it. */
+    return dialogue->codec && !dialogue->been_open &&
+           tell(told, TOLD_FAULT, error);
 }
 
 static bool hear_early_error(struct dialogue *dialogue,
@@ -125,12 +127,16 @@ static bool is_of_no_interest(struct dialogue *dialogue,
 
 /* What is missing before it is told first. */
 static void hear_in_room(struct dialogue *dialogue,
-                         const struct ringchat_message *message)
+                         const struct ringchat_message *message,
+                         uint64_t now_ns)
 {
     if (is_of_no_interest(dialogue, message))
         return;
-    belonging_heard(&dialogue->belonging, message->room, message->seq,
-                    message->kind == RINGCHAT_MESSAGE);
+    if (!belonging_heard(&dialogue->belonging, message->room, message->seq,
+                         message->kind == RINGCHAT_MESSAGE)) {
+        out_of_order(dialogue, RINGCHAT_ERROR_REPLAY, now_ns);
+        return;
+    }
     if (message->kind == RINGCHAT_MESSAGE)
         dialogue->figures.messages_in++;
     dialogue->held = *message;
@@ -149,7 +155,7 @@ bool hearing_held(struct dialogue *dialogue, struct told *told)
 
 /* One's own new nick is known by this, too, if the server has given it. */
 static void hear_nick(struct dialogue *dialogue,
-                      const struct ringchat_message *notice)
+                      const struct ringchat_message *notice, uint64_t now_ns)
 {
     struct belonging *belonging = &dialogue->belonging;
     struct name nick;
@@ -157,7 +163,7 @@ static void hear_nick(struct dialogue *dialogue,
     if (name_is(&belonging->nick, notice->nick) &&
         name_set(&nick, notice->text))
         belonging->nick = nick;
-    hear_in_room(dialogue, notice);
+    hear_in_room(dialogue, notice, now_ns);
 }
 
 static void hear_ping(struct dialogue *dialogue,
@@ -208,10 +214,10 @@ static bool hear_inside(struct dialogue *dialogue,
     case RINGCHAT_JOINED:
     case RINGCHAT_LEFT:
     case RINGCHAT_TOPIC:
-        hear_in_room(dialogue, message);
+        hear_in_room(dialogue, message, now_ns);
         return false;
     case RINGCHAT_NICK:
-        hear_nick(dialogue, message);
+        hear_nick(dialogue, message, now_ns);
         return false;
     case RINGCHAT_LAGGED:
         belonging_lagged(&dialogue->belonging, message->room, message->count);

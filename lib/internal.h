@@ -89,6 +89,7 @@ struct errand {
     uint64_t number; /* the ticket; to the server its low 32 bits, never 0 */
     bool ticketed; /* the caller has the number, and is told what came of it */
     bool own;      /* the client's: to come in, to have its nick again */
+    bool repeated; /* it had been sent on a connection that was lost */
     uint64_t sent_ns;
 
     /* `text` alone: the first reply is the one to a change of rooms that was
@@ -198,6 +199,8 @@ struct place {
     struct name room;
     bool inside;
     bool counted;          /* there was something with a seq */
+    bool heard;            /* on this connection, so nothing older may follow */
+    bool may_restart;      /* but for one that shows that the room is another */
     uint64_t seq;          /* the last one */
     uint64_t acknowledged; /* the last one of its own; 0: none */
     uint64_t away_ms;      /* the connection was lost since; 0: it was not */
@@ -212,6 +215,7 @@ struct belonging {
     struct place places[ROOMS_PER_SESSION_MAX];
     size_t count;
     bool anywhere; /* where each session begins will do */
+    bool left;     /* a room, on this connection */
 };
 
 struct place *belonging_find(struct belonging *, struct ringchat_text room);
@@ -229,8 +233,9 @@ void belonging_lost(struct belonging *);
 /* There is a connection again; in `text` nobody knows what it has missed. */
 void belonging_back(struct belonging *, uint64_t away_ms);
 void belonging_guess(struct belonging *);
-/* Something came with this seq: a message, or a notice after it. */
-void belonging_heard(struct belonging *, struct ringchat_text room,
+/* Something came with this seq: a message, or a notice after it. False: it, or
+ * what follows it, has come before, and nothing is to become of it. */
+bool belonging_heard(struct belonging *, struct ringchat_text room,
                      uint64_t seq, bool message);
 void belonging_lagged(struct belonging *, struct ringchat_text room,
                       uint64_t count);
@@ -304,6 +309,7 @@ struct told {
 struct output {
     unsigned char *bytes;
     size_t begin, end, capacity;
+    size_t requests_max; /* OUTPUT_BYTES_MAX, or the one that is longer */
 };
 
 struct dialogue {

@@ -75,6 +75,11 @@ static bool output_takes(const struct output *output, size_t bytes, size_t most)
     return length == 0 || length + bytes <= most;
 }
 
+static size_t greater(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* 0; -EAGAIN: the output is full; -errno as ringchat_encode. */
 static int write_message(struct dialogue *dialogue,
                          const struct ringchat_message *message, size_t most)
@@ -92,8 +97,16 @@ static int write_message(struct dialogue *dialogue,
                            output->bytes + output->end, (size_t)size);
     if (size < 0)
         return (int)size;
+    if (output_length(output) == 0)
+        output->requests_max = greater((size_t)size, OUTPUT_BYTES_MAX);
     output->end += (size_t)size;
     return 0;
+}
+
+/* How much there may be with what the protocol asks for behind the requests. */
+static size_t retorts_max(const struct output *output)
+{
+    return output->requests_max + RETORT_BYTES_MAX;
 }
 
 /* ---- What is no request ------------------------------------------------- */
@@ -107,7 +120,7 @@ void saying_retort(struct dialogue *dialogue,
                    const struct ringchat_message *message, uint64_t now_ns)
 {
     int result =
-        write_message(dialogue, message, OUTPUT_BYTES_MAX + RETORT_BYTES_MAX);
+        write_message(dialogue, message, retorts_max(&dialogue->output));
 
     if (result < 0 && result != -EAGAIN)
         lose(dialogue, result, now_ns);
@@ -136,11 +149,14 @@ static int write_token(struct dialogue *dialogue, const struct errand *errand,
                        size_t most)
 {
     struct builder line = {0};
+    int result;
 
     build_string(&line, "echo ");
     saying_build_token(&line, errand);
-    dialogue->loose = 0;
-    return write_line(dialogue, &line, most);
+    result = write_line(dialogue, &line, most);
+    if (result == 0)
+        dialogue->loose = 0;
+    return result;
 }
 
 /* A token that is no request's. */
@@ -167,7 +183,7 @@ static void ping_by_token(struct dialogue *dialogue, uint64_t now_ns)
 
     if (dialogue->errands.sent.count > 0)
         return;
-    result = say_token(dialogue, OUTPUT_BYTES_MAX + RETORT_BYTES_MAX, now_ns);
+    result = say_token(dialogue, retorts_max(&dialogue->output), now_ns);
     if (result < 0 && result != -EAGAIN)
         lose(dialogue, result, now_ns);
 }

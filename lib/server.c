@@ -169,7 +169,6 @@ static int create(struct ringchat_server **out,
     int error;
 
     *why = strerrordesc_np(ENOMEM);
-    *which = config->listen_count;
     if (!server)
         return -ENOMEM;
     server->own = *application;
@@ -199,8 +198,10 @@ int ringchat_server_create(struct ringchat_server **out,
         which = &unasked_which;
     *which = 0;
     *why = "what is of no size, or asks for what this library does not know";
-    if (!out || !sized_take(&config, sizeof(config), asked) ||
-        !sized_take(&application, sizeof(application), theirs))
+    if (!out || !sized_take(&config, sizeof(config), asked))
+        return -EINVAL;
+    *which = config.listen_count;
+    if (!sized_take(&application, sizeof(application), theirs))
         return -EINVAL;
     error = create(out, &config, &application, user, why, which);
     errno = before;

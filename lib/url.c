@@ -195,5 +195,7 @@ int ringchat_url_resolve(const char *url, char *out, size_t capacity)
     error = look_up(parts.host, digits, sizeof(digits));
     if (error < 0)
         return error;
-    return url_complete(&parts, slice_of(digits), out, capacity) ? 0 : -ENOBUFS;
+    if (!url_complete(&parts, slice_of(digits), out, capacity))
+        return -ENOBUFS;
+    return url_parse(out, &dialect, &address) ? -EINVAL : 0;
 }

@@ -77,22 +77,25 @@ void application_leave(struct session *session)
 /* ---- What it says -------------------------------------------------------- */
 
 /* There is no other room, and whether there is such a nick the application
- * knows. */
-static bool address_or_refuse(struct session *session,
-                              const struct request *request)
+ * knows. ERROR_NONE if it can be addressed so. */
+static enum error_code check_address(const struct session *session,
+                                     const struct request *request)
 {
-    struct slice room = application_of(session)->name;
+    struct slice room = room_name_plain(request->name);
 
-    if (request->target == TARGET_ROOM &&
-        !name_equals(room_name_plain(request->name), room)) {
-        session_refuse(session, ERROR_NO_SUCH_ROOM, SLICE(""));
-        return false;
+    switch (request->target) {
+    case TARGET_CURRENT:
+        return ERROR_NONE;
+    case TARGET_ROOM:
+        if (!room_name_is_valid(room))
+            return ERROR_BAD_NAME;
+        return name_equals(room, application_of(session)->name)
+                   ? ERROR_NONE
+                   : ERROR_NO_SUCH_ROOM;
+    case TARGET_NICK:
+        break;
     }
-    if (request->target == TARGET_NICK && !nick_is_valid(request->name)) {
-        session_refuse(session, ERROR_BAD_NAME, SLICE(""));
-        return false;
-    }
-    return true;
+    return nick_is_valid(request->name) ? ERROR_NONE : ERROR_BAD_NAME;
 }
 
 /* The application's function has returned. Who ends with `bye` has that as the
@@ -116,9 +119,12 @@ void application_message(struct session *session, const struct request *request)
 {
     const struct application *application = application_of(session);
     bool is_message = request->kind == REQUEST_MESSAGE;
+    enum error_code wrong = check_address(session, request);
 
-    if (!address_or_refuse(session, request))
+    if (wrong != ERROR_NONE) {
+        session_refuse(session, wrong, SLICE(""));
         return;
+    }
     if (is_message)
         meter_add(session, (struct traffic){.messages = 1});
     session->visit.asked = is_message ? ASKED_MESSAGE : ASKED_COMMAND;

@@ -158,7 +158,7 @@ struct ringchat_client_config {
     size_t room_count;
 
     /* Milliseconds; 0: the default. */
-    uint32_t connect_timeout_ms; /* until WELCOME: 10,000 */
+    uint32_t connect_timeout_ms; /* until it is OPEN: 10,000 */
     uint32_t heartbeat_ms; /* 5,000; when 3 are unanswered it is lost. In `text`
                               twice as long, for it costs a line */
     uint32_t close_timeout_ms; /* 5,000 */
@@ -172,7 +172,7 @@ struct ringchat_client_config {
 
     /* Bounds on memory; 0: the default. */
     uint32_t message_bytes_max; /* of one from the server: 1 MiB */
-    uint32_t queue_bytes_max;   /* said and not sent yet: 1 MiB */
+    uint32_t queue_bytes_max;   /* said, and not sent and answered yet: 1 MiB */
     uint32_t unconfirmed_max;   /* sent and not answered yet: 256 */
 
     /* What to do with messages that had been sent when a connection was lost,
@@ -248,7 +248,8 @@ RINGCHAT_API int ringchat_client_post(struct ringchat_client *,
                                       uint64_t *ticket);
 
 /* A command without its `/`: `who`, `topic lunch at noon`. Those that join,
- * leave, rename or quit do what the functions below do. As above. */
+ * leave, rename or quit do what the functions below do. As above; and -EINVAL
+ * in `text` for an `echo` whose answer would look like something else. */
 RINGCHAT_API int ringchat_client_command(struct ringchat_client *,
                                          const void *line, size_t length,
                                          uint64_t *ticket);
@@ -317,8 +318,8 @@ RINGCHAT_API int ringchat_client_run(struct ringchat_client *);
 
 /*
  * The step or run that it is in, or else the next one, ends with -EINTR.
- * Errors: none. Owner: nothing; the client must live. Threads: any, and signal
- * handlers.
+ * Errors: none; errno stays as it is. Owner: nothing; the client must live.
+ * Threads: any, and signal handlers.
  */
 RINGCHAT_API void ringchat_client_interrupt(struct ringchat_client *);
 

@@ -11,8 +11,9 @@
  *   Errors    A function that can fail returns -errno; 0 or a count is
  *             success. What a peer can cause is an `enum ringchat_error`, the
  *             table of the protocol. No function prints, exits, or changes
- *             errno, signals, locale or umask. NULL where none is allowed is
- *             -EINVAL where there is a result, and nothing is done.
+ *             signals, locale or umask; errno means nothing after any. NULL
+ *             where none is allowed is -EINVAL where there is a result, and
+ *             nothing is done.
  *   Owner     What a function is handed is borrowed for the call, and copied if
  *             it is needed longer. What a callback or a decoder is handed is
  *             the library's and valid until it returns, or decodes again.

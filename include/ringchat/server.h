@@ -107,16 +107,16 @@ struct ringchat_server_config {
 
 /*
  * Makes a server and opens its listeners: who connects waits until it runs. A
- * Unix socket that nobody listens at any more is replaced. To find out whether
- * an address is free again soon it may sleep for a second.
+ * Unix socket that nobody listens at any more is replaced. An address that is
+ * in use it tries for a second, a folder that somebody has locked for two.
  * Errors: what `*why` (may be NULL) then says in a few words. -EINVAL: the
  * config, or a NULL; -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EEXIST (something
  * that is no socket is at the path), ...: a listener; -EMFILE, -ENFILE,
  * -ENOMEM. `*which` (may be NULL): the listener that it is about; listen_count:
  * none.
- * Owner: the caller, who destroys it. All of the config is copied, and the key
- * wiped when the server runs or is destroyed; the application is copied; `user`
- * stays the caller's; `*why` is a literal.
+ * Owner: the caller, who destroys it. All of the config is copied, the key is
+ * wiped in the end; the application is copied; `user` stays the caller's;
+ * `*why` is a literal.
  * Threads: any; each server is for one at a time.
  */
 RINGCHAT_API int ringchat_server_create(struct ringchat_server **,
@@ -143,8 +143,9 @@ RINGCHAT_API const char *ringchat_server_url(const struct ringchat_server *,
 /*
  * Serves until it is stopped and all peers have been sent what they were due,
  * for at most the drain timeout and a second. Threads that it starts have all
- * signals blocked, and have ended when it returns; then each peer that was let
- * in has been told of as gone, and the listeners are closed. It can run once.
+ * signals blocked and a stack of 1 MiB, and have ended when it returns; then
+ * each peer that was let in has been told of as gone, and the listeners are
+ * closed. It can run once.
  * Errors: -EALREADY: it has run; -ENOSYS: there is no io_uring, though it was
  * asked for; -EAGAIN, -ENOMEM, -EMFILE, ...: it cannot start; -EINVAL: a NULL.
  * Owner: nothing. Threads: its own: the caller's thread is the first worker. If

@@ -146,7 +146,8 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in gone]
     config.hook.pytest_deselected(items=gone)
     for item in items:
-        item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
         for mark in item.iter_markers("capability"):
             stage = item.callspec.params["stage"]
             if not CAPABILITIES[mark.args[0]][stage]:

@@ -54,6 +54,7 @@ class Peer:
     def __init__(self, sock):
         self.socket = sock
         self.read = bytearray()
+        self.room_seq = 0
 
     def send(self, data):
         self.socket.sendall(data)
@@ -71,6 +72,10 @@ class Peer:
         with contextlib.suppress(ConnectionError):
             while self.socket.recv(65536):
                 pass
+
+    def _next_in_room(self):
+        self.room_seq += 1
+        return self.room_seq
 
     def _more(self):
         data = self.socket.recv(65536)
@@ -130,9 +135,10 @@ class FramePeer(Peer):
             pass
         return message
 
-    def message(self, text, room="lobby", nick="eve", seq=1):
+    def message(self, text, room="lobby", nick="eve"):
         return wire_frame.to_client(
-            Type.MESSAGE, seq=seq, time=0, room=room, nick=nick, text=text
+            Type.MESSAGE, seq=self._next_in_room(), time=0, room=room,
+            nick=nick, text=text,
         )
 
     def saying(self, text):
@@ -178,10 +184,10 @@ class SecurePeer(Peer):
             )
         )
 
-    def message(self, text, room="lobby", nick="eve", seq=1, wrong=None):
+    def message(self, text, room="lobby", nick="eve", wrong=None):
         headers = {
-            "room": room, "room_seq": seq, "nick": nick, "time": 0,
-            "content_type": wire_secure.PLAIN_TEXT,
+            "room": room, "room_seq": self._next_in_room(), "nick": nick,
+            "time": 0, "content_type": wire_secure.PLAIN_TEXT,
         }
         return wire_secure.build(
             KEY, Type.MESSAGE, headers, text, **(wrong or {})

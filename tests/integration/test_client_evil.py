@@ -122,6 +122,15 @@ def test_last_words(meet, dialect):
     check_raw(alice)
 
 
+def test_words_before_it_is_let_in(meet):
+    """They do not keep the last room from being shown."""
+    alice, peer = meet("text", "--join", "tea")
+    peer.send(peer.dialect.message(b"lobby", b"bob", b"early")
+              + peer.dialect.private(b"bob", b"psst"))
+    peer.send(b"* joined tea (1 members)\n")
+    alice.enter("tea")
+
+
 @spoken
 def test_messages_were_dropped(meet, dialect):
     alice, peer = meet(dialect)

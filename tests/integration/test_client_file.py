@@ -419,6 +419,20 @@ def test_progress(start_all, ringchat_program, to, messages):
 
 
 @OWN
+def test_nobody_reads_standard_error(start_all, ringchat_program, to, messages):
+    """The exit status says how it ended all the same."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    process = subprocess.Popen(
+        [ringchat_program, "file", messages(["one", "t\1o"]),
+         *to(start_all(), "frame")],
+        stdin=subprocess.DEVNULL, stderr=theirs,
+    )
+    os.close(theirs)
+    assert process.wait(4 * WAIT) == DATA
+
+
+@OWN
 def test_quiet(start_all, ringchat_program, to, messages):
     server = start_all()
     ours, theirs = pty.openpty()

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pytest
 
+import proc
 from ringchat import (
     INTERRUPTED, IO_ERROR, TEMPORARY, TERMINATED, UNAVAILABLE,
 )
@@ -242,6 +243,31 @@ def test_no_reconnect(server, follow):
     assert server.wait_exit() == 0
 
 
+def test_the_end_of_the_connection_is_an_object(server, follow):
+    client = follow(server, "frame", "--json", "--no-reconnect")
+    server.signal(signal.SIGTERM)
+    kinds = [json.loads(client.line()) for _ in range(2)]
+    assert [kind["type"] for kind in kinds] == ["connected", "disconnected"]
+    assert kinds[1]["reason"].startswith("shutdown: ")
+    client.expect_end(TEMPORARY)
+    assert server.wait_exit() == 0
+
+
+def test_the_last_words_are_written(server, follow):
+    """However late they are read, when there is no connection any more."""
+    client = follow(server, "text", "--no-reconnect")
+    alice = server.person("alice", "den", dialect="text")
+    alice.say(*(f"{n} " + "x" * 1000 for n in range(200)))
+    alice.hear_messages("den", 200)
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit() == 0
+    client.expect_said(b"shutdown")
+    assert client.line() == "[den] * alice joined"
+    for n in range(200):
+        assert client.line() == f"[den] alice: {n} " + "x" * 1000
+    client.expect_end(TEMPORARY, b"shutdown")
+
+
 def test_it_does_not_begin(server, ringchat, to):
     server.person("alice", dialect="text")
     client = ringchat("--follow", "den", "--nick", "alice",
@@ -260,6 +286,20 @@ def test_interrupted(server, follow):
     client.expect_end(INTERRUPTED)
 
 
+def test_what_is_ignored_stays_so(server, follow):
+    """As by nohup(1)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        client = follow(server, "text")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    client.signal(signal.SIGHUP)
+    server.person("alice", "den", dialect="text")
+    assert client.line() == "[den] * alice joined"
+    client.signal(signal.SIGTERM)
+    client.expect_end(TERMINATED)
+
+
 # --- a server that means no good
 
 
@@ -271,6 +311,7 @@ class Evil:
 
     def __init__(self, lines):
         self.lines = lines
+        self.said = threading.Event()  # all of it has been taken
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"text://127.0.0.1:{self.listener.getsockname()[1]}"
         self.thread = threading.Thread(target=self._serve)
@@ -291,6 +332,8 @@ class Evil:
                     stream.write(b"* left lobby\n" + b"".join(self.lines)
                                  + b"[den] alice: over\n")
                 stream.flush()
+                if line.startswith(b"/leave"):
+                    self.said.set()
 
     def close(self):
         self.listener.close()
@@ -330,3 +373,16 @@ def test_an_evil_server(ringchat, arguments):
             json.loads(line)
         else:
             assert not re.search("[\u2028\u202e\u2066]", line)
+
+
+def test_a_flood_of_what_was_missed(ringchat, sanitized):
+    """While nobody reads: it is counted, not kept."""
+    evil = Evil([b"[den] alice: " + b"x" * 1000 + b"\n"] * 3000
+                + [b"[den] * lagged: 7 messages missed\n"] * 500000)
+    client = ringchat("--follow", "den", evil.url)
+    assert evil.said.wait(3 * WAIT)
+    if not sanitized:
+        assert proc.resident_bytes(client.process.pid) < 12 << 20
+    client.signal(signal.SIGTERM)
+    assert client.end() == TERMINATED
+    evil.close()

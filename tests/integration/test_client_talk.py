@@ -244,6 +244,34 @@ def test_what_is_pasted_is_not_sent_at_once(chat, dialect):
 
 
 @newest
+def test_what_is_pasted_goes_where_it_was_asked_about(chat):
+    """Whatever is shown when the server takes the rest of it."""
+    alice = chat("alice")
+    alice.say("/join tea")
+    alice.enter("tea")
+    bob = chat.server.person("bob", "tea")
+    alice.type("\x1b[200~" + "".join(f"line {i}\r" for i in range(100))
+               + "\x1b[201~")
+    alice.shows(r"send 100 lines\?")
+    with chat.server.stopped():
+        alice.type(ENTER + "\x1b1")
+        alice.enter("lobby")
+    assert bob.hear_messages("tea", 100) == \
+        [f"alice: line {i}" for i in range(100)]
+    assert not any("line" in line for line in alice.lines())
+
+
+@newest
+def test_a_line_that_is_too_long_to_paste(chat):
+    """It is no longer than what can be typed, whatever the server takes."""
+    alice = chat("alice", dialect="secure")
+    alice.type("\x1b[200~one\r" + "x" * 4097 + "\x1b[201~")
+    alice.shows("a line of that is too long")
+    alice.type("\x1b[200~one\r" + "x" * 4096 + "\x1b[201~")
+    alice.shows(r"send 2 lines\?")
+
+
+@newest
 def test_scrolling_back(chat):
     alice = chat("alice", rows=10)
     bob = chat.server.person("bob")

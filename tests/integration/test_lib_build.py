@@ -3,6 +3,7 @@ or into the program, in C and C++, and loaded at run time.  Names of its own are
 nobody's to clash with."""
 
 import ctypes
+import fcntl
 import os
 import re
 import subprocess
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+# Of a variant that has to be built first.
+INSTALL_SECONDS = 600
+
+pytestmark = pytest.mark.timeout(INSTALL_SECONDS)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # What docs/integration.md shows.
@@ -54,14 +59,17 @@ int main(void)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Where it has been installed: the default variant, whichever is tested."""
+    """Where it has been installed: the default variant, whichever is tested. Two
+    makes at a time would write to the same files."""
     folder = tmp_path_factory.mktemp("root")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    subprocess.run(
-        ["make", "-s", "install", "MODE=release", "CC=gcc", "SANITIZE=", "FAULTS=",
-         f"DESTDIR={folder}", "PREFIX=/usr", "LIBDIR=/usr/lib/here"],
-        cwd=REPOSITORY, env=environment, check=True, timeout=600,
-    )
+    with open(REPOSITORY / "Makefile") as makefile:
+        fcntl.flock(makefile, fcntl.LOCK_EX)
+        subprocess.run(
+            ["make", "-s", "install", "MODE=release", "CC=gcc", "SANITIZE=", "FAULTS=",
+             f"DESTDIR={folder}", "PREFIX=/usr", "LIBDIR=/usr/lib/here"],
+            cwd=REPOSITORY, env=environment, check=True, timeout=INSTALL_SECONDS,
+        )
     return folder
 
 

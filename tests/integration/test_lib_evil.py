@@ -228,6 +228,19 @@ def test_replay(evil, drive):
     assert client.becomes("waiting")["code"] == "replay"
 
 
+@pytest.mark.parametrize("dialect", ["frame", "secure"])
+def test_replay_in_a_room(evil, drive, dialect):
+    """What a room was told is no session's, but has its place there."""
+    server, client, peer = meet(evil, drive, dialect)
+    first, second = peer.message(b"once"), peer.message(b"later")
+    peer.send(first + second + first)
+    assert client.becomes("waiting")["code"] == "replay"
+    assert len(client.all("message", text="once")) == 1
+    peer = server.let_in()
+    client.becomes("open")
+    still_talks(client, peer)
+
+
 def test_in_the_clear(evil, drive):
     """A sealed session is sealed to its end."""
     server = evil("secure")
@@ -250,9 +263,8 @@ def test_flood(evil, drive, dialect):
     """Tens of megabytes of messages, and not a byte read by the server."""
     _, client, peer = meet(evil, drive, dialect, "--heartbeat", "60000")
     before = memory(client)
-    message = peer.message(b"x" * 10000)
     for _ in range(20):
-        peer.send(100 * message)
+        peer.send(b"".join(peer.message(b"x" * 10000) for _ in range(100)))
         client.events.clear()
         client.again()
     still_talks(client, peer)

@@ -200,7 +200,7 @@ static void test_messages(void **state)
     desk_stop();
 }
 
-/* There is one room, and only what can be a nick is one. */
+/* There is one room; what cannot be a name is told apart. */
 static void test_messages_elsewhere(void **state)
 {
     struct client *frame;
@@ -212,11 +212,13 @@ static void test_messages_elsewhere(void **state)
     frame_message(frame, 2, "desks", "hello");
     frame_message(frame, 3, "@1", "hello");
     frame_message(frame, 4, "@", "hello");
+    frame_message(frame, 5, "my desk", "hello");
+    frame_message(frame, 6, "#", "hello");
     engine_run();
     client_expect(frame, "ERROR 8 id=1 no-such-room");
     client_expect(frame, "ERROR 8 id=2 no-such-room");
-    client_expect(frame, "ERROR 5 id=3 bad-name");
-    client_expect(frame, "ERROR 5 id=4 bad-name");
+    for (unsigned id = 3; id <= 6; id++)
+        client_expect(frame, "ERROR 5 id=%u bad-name", id);
     client_expect_nothing(frame);
     assert_int_equal(visitor_of(frame)->heard, 0);
     desk_stop();

@@ -150,6 +150,7 @@ static void values_that_make_no_sense(void **state)
         snprintf(line, sizeof(line), "ringchat %s", lines[i]);
         refuses(line, true, true, lines[i]);
     }
+    refuses("ringchat --seal -xy", true, true, "-xy: no such option");
 }
 
 static void words_that_do_not_go_together(void **state)

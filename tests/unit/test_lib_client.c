@@ -272,6 +272,12 @@ static void test_what_may_not_be_said(void **state)
     assert_int_equal(ringchat_client_post(client, &message, NULL), -ENOTSUP);
     message.content_type = (struct ringchat_text){"TEXT/html", 9};
     assert_int_equal(ringchat_client_post(client, &message, NULL), 0);
+    message.content_type = (struct ringchat_text){NULL, 9};
+    assert_int_equal(ringchat_client_post(client, &message, NULL), -EINVAL);
+    message.content_type.length = 0;
+    message.kind = RINGCHAT_PRIVATE;
+    message.nick = (struct ringchat_text){NULL, 3};
+    assert_int_equal(ringchat_client_post(client, &message, NULL), -EINVAL);
 }
 
 /* ---- Its life ----------------------------------------------------------- */
@@ -465,6 +471,8 @@ static void test_resolve(void **state)
     assert_int_equal(ringchat_url_resolve("nonsense", out, sizeof(out)),
                      -EINVAL);
     assert_int_equal(ringchat_url_resolve("text+unix://x", out, sizeof(out)),
+                     -EINVAL);
+    assert_int_equal(ringchat_url_resolve("text://[::1]:x", out, sizeof(out)),
                      -EINVAL);
     assert_int_equal(ringchat_url_resolve(NOWHERE, out, sizeof(NOWHERE) - 1),
                      -ENOBUFS);

@@ -81,12 +81,12 @@ static void test_text_handshake(void **state)
     bench_connect(&bench);
     bench_line(&bench, "* welcome to ringchat, you are guest-0001, in lobby; "
                        "/help lists commands");
-    bench_said(&bench, "/nick ada\n/echo ~1\n/join den\n/echo ~2\n"
-                       "/leave lobby\n/echo ~3\n");
+    bench_said(&bench, "/nick ada\n/echo ~1\n/leave lobby\n/echo ~2\n"
+                       "/join den\n/echo ~3\n");
     bench_line(&bench,
                "* you are now ada\n~1\n[lobby] * guest-0001 is now ada");
     bench_line(&bench, "[lobby] bob: of no interest");
-    bench_line(&bench, "* joined den (1 members)\n~2\n* left lobby");
+    bench_line(&bench, "* left lobby\n~2\n* joined den (1 members)");
     bench_told(&bench, "=connecting\n=entering\n");
     bench_line(&bench, "~3");
     bench_told(&bench, "=open\n");
@@ -112,6 +112,20 @@ static void test_rooms_in_their_order(void **state)
     bench_said(&bench, "HELLO \nCOMMAND 1 join den\nCOMMAND 2 join lobby\n");
 }
 
+/* No session may be in more than 16 rooms, not even while it comes in. */
+static void test_as_many_rooms_as_may_be(void **state)
+{
+    (void)state;
+    bench_begin(&bench, &frame, NULL, "a b c d e f g h i j k l m n o p", 1);
+    bench_connect(&bench);
+    serve_init();
+    bench.said[0] = '\0';
+    serve_welcome("guest-0001");
+    assert_int_equal(
+        strncmp(bench.said, "COMMAND 1 leave lobby\nCOMMAND 2 join a\n", 39),
+        0);
+}
+
 static void test_room_that_is_refused(void **state)
 {
     (void)state;
@@ -119,11 +133,11 @@ static void test_room_that_is_refused(void **state)
     bench_connect(&bench);
     serve_init();
     serve_welcome("guest-0001");
-    bench_said(&bench, "HELLO \nCOMMAND 1 join den\nCOMMAND 2 join attic\n"
-                       "COMMAND 3 leave lobby\n");
-    bench_refuse(&bench, 1, RINGCHAT_ERROR_TOO_MANY_ROOMS);
-    bench_reply(&bench, 2, "joined");
-    bench_reply(&bench, 3, "left");
+    bench_said(&bench, "HELLO \nCOMMAND 1 leave lobby\n"
+                       "COMMAND 2 join den\nCOMMAND 3 join attic\n");
+    bench_reply(&bench, 1, "left");
+    bench_refuse(&bench, 2, RINGCHAT_ERROR_TOO_MANY_ROOMS);
+    bench_reply(&bench, 3, "joined");
     bench_told(&bench, "=connecting\n=entering\nfault too-many-rooms\n=open\n");
     assert_int_equal(bench.client.dialogue.belonging.count, 1);
 }
@@ -522,6 +536,48 @@ static void test_room_that_began_anew(void **state)
     bench_told(&bench, "missed den ?\nden bob: hi\n");
 }
 
+static void lose_by_replay(void)
+{
+    bench_told(&bench, "=waiting replay\n");
+    bench_open(&bench);
+}
+
+/* Who is in a room is never sent anything twice, or out of its order. */
+static void test_replayed_message(void **state)
+{
+    (void)state;
+    bench_begin(&bench, &frame, "ada", "den", 1);
+    bench_open(&bench);
+    say("den", 4);
+    say("DEN", 5);
+    bench_told(&bench, "den bob: hi\nDEN bob: hi\n");
+    say("den", 5);
+    lose_by_replay();
+    say("den", 6);
+    bench_told(&bench, "den bob: hi\n");
+    say("den", 2);
+    lose_by_replay();
+}
+
+/* What was said there before may come after the replies, and then, where
+ * nobody stayed, the room has begun anew: once. */
+static void test_room_left_and_joined(void **state)
+{
+    (void)state;
+    bench_begin(&bench, &frame, NULL, "lobby den", 1);
+    bench_open(&bench);
+    bench_command(&bench, "leave den");
+    bench_command(&bench, "join den");
+    bench_reply(&bench, 2, "left den");
+    bench_reply(&bench, 3, "joined den (1 members)");
+    bench.told[0] = '\0';
+    say("den", 7);
+    say("den", 1);
+    bench_told(&bench, "den bob: hi\nmissed den ?\nden bob: hi\n");
+    say("den", 1);
+    lose_by_replay();
+}
+
 /* Its own words had a place there, though they were not heard any more. */
 static void test_missed_after_its_own_words(void **state)
 {
@@ -637,6 +693,27 @@ static void test_close_takes_no_longer(void **state)
     bench_told(&bench, "done 1 ECONNRESET\n=closed ETIMEDOUT\n");
 }
 
+/* What was said at a loss is not why it is closed much later. */
+static void test_close_has_no_old_reason(void **state)
+{
+    struct dialogue *dialogue = &bench.client.dialogue;
+    struct told told = {0};
+
+    (void)state;
+    bench_begin(&bench, &text, NULL, "", 1);
+    bench_open(&bench);
+    bench_line(&bench, "! shutdown the server is stopping");
+    bench_open(&bench);
+    bench_say(&bench, NULL, "hi");
+    bench_close(&bench);
+    bench.now_ns += 5 * NS_PER_SECOND;
+    dialogue_elapse(dialogue, bench.now_ns);
+    while (told.change.to != RINGCHAT_CLOSED)
+        assert_true(dialogue_next(dialogue, bench.now_ns, &told));
+    assert_int_equal(told.change.error, -ETIMEDOUT);
+    assert_int_equal(told.change.detail.length, 0);
+}
+
 static void test_close_while_it_waits(void **state)
 {
     (void)state;
@@ -654,6 +731,7 @@ int main(void)
         CASE(test_frame_handshake),
         CASE(test_text_handshake),
         CASE(test_rooms_in_their_order),
+        CASE(test_as_many_rooms_as_may_be),
         CASE(test_room_that_is_refused),
         CASE(test_nick_taken_and_freed),
         CASE(test_nick_at_a_return),
@@ -677,6 +755,8 @@ int main(void)
         CASE(test_text_heartbeats),
         CASE(test_missed_is_counted),
         CASE(test_room_that_began_anew),
+        CASE(test_replayed_message),
+        CASE(test_room_left_and_joined),
         CASE(test_missed_after_its_own_words),
         CASE(test_missed_in_text),
         CASE(test_lagged),
@@ -684,6 +764,7 @@ int main(void)
         CASE(test_close_says_good_bye),
         CASE(test_close_while_it_comes_in),
         CASE(test_close_takes_no_longer),
+        CASE(test_close_has_no_old_reason),
         CASE(test_close_while_it_waits),
 #undef CASE
     };

@@ -167,6 +167,72 @@ static void test_long_message(void **state)
     assert_non_null(strstr(bench.said, "hi\n"));
 }
 
+/* Without the server taking any of it. */
+static void tell_all(void)
+{
+    struct told told;
+
+    while (dialogue_next(&bench.client.dialogue, bench.now_ns, &told))
+        ;
+}
+
+static bool output_ends_with(const char *words)
+{
+    struct ringchat_text output = dialogue_output(&bench.client.dialogue);
+    size_t length = strlen(words);
+
+    return output.length >= length &&
+           memcmp(output.bytes + output.length - length, words, length) == 0;
+}
+
+/* Behind it there is room for what the protocol asks for. */
+static void test_heartbeat_behind_a_long_message(void **state)
+{
+    (void)state;
+    bench_begin(&bench, &text, NULL, "", 1);
+    bench_open(&bench);
+    bench_line(&bench, "~1");
+    assert_int_equal(whisper(100000), 0);
+    tell_all();
+    bench.now_ns += 10 * NS_PER_SECOND;
+    dialogue_elapse(&bench.client.dialogue, bench.now_ns);
+    assert_true(output_ends_with("x\n/echo ~3\n"));
+}
+
+static void test_good_bye_behind_a_long_message(void **state)
+{
+    (void)state;
+    bench_begin(&bench, &text, NULL, "", 1);
+    bench_open(&bench);
+    bench_line(&bench, "~1");
+    assert_int_equal(whisper(100000), 0);
+    dialogue_close(&bench.client.dialogue, bench.now_ns);
+    tell_all();
+    assert_true(output_ends_with("x\n/quit\n"));
+    assert_false(dialogue_has_news(&bench.client.dialogue));
+}
+
+/* A server that says something, but takes nothing. */
+static void test_nick_is_asked_for_once_at_a_time(void **state)
+{
+    struct dialogue *dialogue = &bench.client.dialogue;
+
+    (void)state;
+    bench_begin(&bench, &frame, "ada", "", 1);
+    bench_open(&bench);
+    name_set(&dialogue->belonging.nick, TEXT("guest-0001"));
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(whisper(16000), 0);
+    tell_all();
+    for (int i = 0; i < 3; i++) {
+        dialogue->heard = true;
+        bench.now_ns += 5 * NS_PER_SECOND;
+        dialogue_elapse(dialogue, bench.now_ns);
+        tell_all();
+    }
+    assert_int_equal(dialogue->errands.own.count, 1);
+}
+
 static void test_what_a_server_does_not_take(void **state)
 {
     (void)state;
@@ -223,6 +289,25 @@ static void test_resend(void **state)
                             .room = TEXT("lobby"),
                         });
     bench_said(&bench, "HELLO \nPING\nMESSAGE 2  two\nMESSAGE 3  three\n");
+}
+
+/* What was sent once may have arrived, whatever it waits for after that. */
+static void test_end_before_it_is_resent(void **state)
+{
+    (void)state;
+    bench_begin(&bench,
+                &(struct manner){.dialect = RINGCHAT_FRAME, .resend = true},
+                NULL, "", 1);
+    bench_open(&bench);
+    bench_say(&bench, NULL, "one");
+    bench_lose(&bench, -ECONNRESET);
+    bench_say(&bench, NULL, "two");
+    bench_close(&bench);
+    bench.told[0] = '\0';
+    bench.now_ns += 5 * NS_PER_SECOND;
+    bench_pass(&bench, 0);
+    bench_told(&bench,
+               "done 1 ECONNRESET\ndone 2 ECANCELED\n=closed ETIMEDOUT\n");
 }
 
 /* To be in a room twice is to be in it. */
@@ -421,9 +506,13 @@ int main(void)
         CASE(test_full_queue),
         CASE(test_writable),
         CASE(test_long_message),
+        CASE(test_heartbeat_behind_a_long_message),
+        CASE(test_good_bye_behind_a_long_message),
+        CASE(test_nick_is_asked_for_once_at_a_time),
         CASE(test_what_a_server_does_not_take),
         CASE(test_what_was_sent_is_uncertain),
         CASE(test_resend),
+        CASE(test_end_before_it_is_resent),
         CASE(test_moves_are_asked_for_again),
         CASE(test_no_memory),
         CASE(test_each_ticket_once),

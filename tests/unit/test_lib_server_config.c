@@ -271,6 +271,7 @@ static void test_sizes(void **state)
         uint64_t later;
     } config = {.known = plain_config()};
     struct ringchat_server *server;
+    size_t which = 99;
 
     (void)state;
     config.known.size = sizeof(config);
@@ -279,8 +280,9 @@ static void test_sizes(void **state)
                      0);
     ringchat_server_destroy(server);
     assert_int_equal(ringchat_server_create(&server, &config.known, &sizeless,
-                                            NULL, NULL, NULL),
+                                            NULL, NULL, &which),
                      -EINVAL);
+    assert_int_equal(which, 1); /* no listener's fault */
     config.later = 1;
     assert_int_equal(ringchat_server_create(&server, &config.known, &nobody,
                                             NULL, NULL, NULL),
