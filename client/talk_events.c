@@ -457,7 +457,10 @@ static void on_posted(struct talk *talk, const struct post *post,
     char nick[SHOWN_NAME_BYTES_MAX];
     struct line line = {.kind = LINE_MESSAGE, .time_us = wall_us()};
 
-    talk->failed = talk->failed || result->error != 0;
+    /* While it leaves nobody sees what is drawn any more. */
+    if (result->error != 0 &&
+        ringchat_client_state(talk->client) >= RINGCHAT_CLOSING)
+        talk->failed = true;
     if (result->error == -EPROTO)
         tell_error(talk, result->code, result->detail);
     if (!conversation || (result->error == 0 && post->to[0] != '@'))

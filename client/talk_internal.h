@@ -112,7 +112,7 @@ struct talk {
     bool over;
     int status;        /* the exit status */
     uint64_t leave_ns; /* until when it may say good-bye; 0: it stays */
-    bool failed;       /* something that was said has not arrived */
+    bool failed;       /* what was said last has not arrived */
 
     /* Frames. */
     bool dirty, beep;

@@ -356,6 +356,16 @@ def test_leaving(chat, leave, status):
 
 
 @newest
+def test_what_was_refused_has_been_seen(chat):
+    """So it is no matter of the exit status any more."""
+    alice = chat("alice")
+    alice.say("/msg nobody hello")
+    alice.shows("not sent")
+    alice.type("/quit\r")
+    assert alice.wait(3 * SLOW) == 0
+
+
+@newest
 def test_its_window_is_closed(chat):
     alice, bob = chat("alice"), chat("bob")
     alice.shows("bob joined")
