@@ -15,6 +15,22 @@ static void paste_drop(struct paste *paste)
     paste->too_long = false;
 }
 
+/* One at a time: while one is being sent, another does not begin. */
+static void paste_begin(struct paste *paste)
+{
+    if (paste->state == PASTE_SENDING)
+        return;
+    paste_drop(paste);
+    paste->state = PASTE_COMING;
+}
+
+static void paste_refuse(struct talk *talk)
+{
+    talk->notice.length = 0;
+    build_string(&talk->notice,
+                 "not taken: what was pasted before is being sent");
+}
+
 static void paste_add(struct paste *paste, const struct key *key)
 {
     if (key->length > sizeof(paste->bytes) - paste->length) {
@@ -104,14 +120,17 @@ bool paste_key(struct talk *talk, const struct key *key)
 
     switch (key->kind) {
     case KEY_PASTE_BEGIN:
-        paste_drop(paste);
-        paste->state = PASTE_COMING;
+        paste_begin(paste);
         return true;
     case KEY_PASTED:
-        paste_add(paste, key);
+        if (paste->state == PASTE_COMING)
+            paste_add(paste, key);
         return true;
     case KEY_PASTE_END:
-        paste_end(talk);
+        if (paste->state == PASTE_COMING)
+            paste_end(talk);
+        else
+            paste_refuse(talk);
         return true;
     default:
         break;

@@ -262,6 +262,20 @@ def test_what_is_pasted_goes_where_it_was_asked_about(chat):
 
 
 @newest
+def test_one_paste_at_a_time(chat):
+    """The first one is sent whole, whatever is pasted meanwhile."""
+    alice, bob = chat("alice"), chat.server.person("bob")
+    alice.type("\x1b[200~" + "".join(f"line {i}\r" for i in range(100))
+               + "\x1b[201~")
+    alice.shows(r"send 100 lines\?")
+    with chat.server.stopped():
+        alice.type(ENTER + "\x1b[200~another\rone\r\x1b[201~")
+        alice.shows("not taken: what was pasted before is being sent")
+    assert bob.hear_messages("lobby", 100) == \
+        [f"alice: line {i}" for i in range(100)]
+
+
+@newest
 def test_a_line_that_is_too_long_to_paste(chat):
     """It is no longer than what can be typed, whatever the server takes."""
     alice = chat("alice", dialect="secure")
