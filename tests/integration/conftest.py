@@ -7,6 +7,7 @@ Unix sockets, `--stage 1` those of a stage.
 import os
 import random
 import resource
+import signal
 import subprocess
 import tempfile
 from contextlib import ExitStack
@@ -53,6 +54,14 @@ def program_path(config, stage):
 def built(config, name):
     """What the build has beside the servers: `lib/drive`, `examples/echo`."""
     return REPOSITORY / config.getoption("--build-dir") / name
+
+
+def pytest_configure():
+    """What runs in the background or under nohup(1) ignores signals, and so
+    would all whom we start; a handler of ours is not theirs (execve(2))."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_sessionstart(session):

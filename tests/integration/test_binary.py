@@ -11,7 +11,11 @@ from binary_client import GUEST, line_of
 from timing import SLOW, WAIT, until
 from wire_frame import Type
 
-pytestmark = pytest.mark.dialects("frame", "secure")
+# What bytes mean does not depend on where they come from.
+pytestmark = [
+    pytest.mark.dialects("frame", "secure"),
+    pytest.mark.families("tcp4", "unix"),
+]
 
 MAX_CONTENT = {"frame": 16384, "secure": 1048576}
 

@@ -7,7 +7,11 @@ import pytest
 from timing import WAIT
 from wire_frame import PING, Type, frame, to_server
 
-pytestmark = pytest.mark.dialects("frame")
+# What bytes mean does not depend on where they come from.
+pytestmark = [
+    pytest.mark.dialects("frame"),
+    pytest.mark.families("tcp4", "unix"),
+]
 
 MAX_FRAME = 16384
 HEAD_BYTES = 4

@@ -9,7 +9,11 @@ from timing import together
 from wire_frame import Type
 from wire_secure import HEAD_BYTES, Seal, build, derive_key
 
-pytestmark = pytest.mark.dialects("frame", "secure")
+# What bytes mean does not depend on where they come from.
+pytestmark = [
+    pytest.mark.dialects("frame", "secure"),
+    pytest.mark.families("tcp4", "unix"),
+]
 
 MAX_MESSAGE = 1048576
 TAG_BYTES = 16

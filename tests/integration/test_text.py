@@ -6,6 +6,9 @@ import pytest
 
 from timing import until
 
+# What bytes mean does not depend on where they come from.
+pytestmark = pytest.mark.families("tcp4", "unix")
+
 MAX_LINE = 4096
 
 
