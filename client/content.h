@@ -10,6 +10,11 @@
 
 #include <ringchat/protocol.h>
 
+static inline struct slice slice_from(struct ringchat_text text)
+{
+    return (struct slice){text.bytes, text.length};
+}
+
 /* The text, or "sent image/png (4711 bytes)", which stands in `described`. Not
  * tamed. */
 struct slice content_text(const struct ringchat_message *,

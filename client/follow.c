@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 /* What is kept at most, but for one record more, however long; it has room
@@ -33,9 +32,6 @@
 /* How long the server is not read from: shorter than it waits for a heartbeat's
  * answer. */
 #define PATIENCE_NS UINT64_C(2000000000)
-
-/* As a shell says that a signal ended it. */
-#define SIGNALLED 128
 
 struct following {
     const struct options *options;
@@ -57,19 +53,6 @@ struct following {
 };
 
 /* ---- Records ------------------------------------------------------------ */
-
-static uint64_t wall_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static struct slice slice_from(struct ringchat_text text)
-{
-    return (struct slice){text.bytes, text.length};
-}
 
 static void stop(struct following *following, int status)
 {
@@ -407,7 +390,7 @@ static void mind_signals(struct following *following)
     int number = signals_take();
 
     if (number != 0)
-        stop(following, SIGNALLED + number);
+        stop(following, signal_status(number));
 }
 
 static void turn(struct following *following, int signals)

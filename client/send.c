@@ -36,9 +36,6 @@
 #define PROGRESS_NS (100 * NS_PER_MS)
 #define COLUMNS_DEFAULT 80
 
-/* As a shell says that a signal ended it. */
-#define SIGNALLED 128
-
 /* A line that was said, and of which nothing has been heard. */
 struct flight {
     uint64_t ticket, number;
@@ -445,7 +442,7 @@ static void mind_signals(struct sending *sending)
         return;
     erase_progress(sending);
     complain("%s", sigdescr_np(number));
-    stop(sending, SIGNALLED + number);
+    stop(sending, signal_status(number));
     sending->over = true;
 }
 

@@ -11,9 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* 128 and SIGINT, as a shell says it. */
-#define INTERRUPTED 130
-
 /* Colours off, the cursor on, pasted lines as typed, the other screen left: for
  * terminals of the xterm kind; others do not mind. */
 static const char restoring[] = "\033[0m\033[?25h\033[?2004l\033[?1049l\r\n";
@@ -44,7 +41,7 @@ static void on_signal(int number)
 
     if (number == SIGINT && ++interrupts > 1) {
         terminal_restore();
-        _exit(INTERRUPTED);
+        _exit(signal_status(SIGINT));
     }
     /* Full: then there is enough for the loop to do already. */
     if (write(ends[1], &byte, 1) < 0)

@@ -19,6 +19,12 @@ enum signals_for { SIGNALS_TALK, SIGNALS_SCRIPT };
 int signals_open(enum signals_for, const struct termios *saved);
 void signals_close(void);
 
+/* The exit status of who is ended by a signal, as a shell says it. */
+static inline int signal_status(int number)
+{
+    return 128 + number;
+}
+
 /* The next signal that came; 0: none. */
 int signals_take(void);
 

@@ -29,9 +29,6 @@
 
 #define KEYS_BYTES 4096
 
-/* 128 and the signal, as a shell says it. */
-#define STATUS_OF(signal) (128 + (signal))
-
 void talk_end(struct talk *talk, int status)
 {
     talk->over = true;
@@ -58,10 +55,10 @@ static void take_signals(struct talk *talk)
         switch (number) {
         case SIGINT:
         case SIGHUP:
-            talk_end(talk, STATUS_OF(number));
+            talk_end(talk, signal_status(number));
             break;
         case SIGTERM:
-            talk_leave(talk, STATUS_OF(number));
+            talk_leave(talk, signal_status(number));
             break;
         case SIGTSTP:
             screen_suspend(talk->screen);
@@ -83,7 +80,7 @@ static void take_keys(struct talk *talk, short events)
     ssize_t count = screen_read(talk->screen, bytes, sizeof(bytes));
 
     if (count < 0 || (count == 0 && (events & (POLLHUP | POLLERR))))
-        talk_end(talk, STATUS_OF(SIGHUP));
+        talk_end(talk, signal_status(SIGHUP));
     for (ssize_t i = 0; i < count && !talk->over; i++) {
         struct key key = keys_feed(&talk->keys, bytes[i]);
 

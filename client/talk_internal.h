@@ -13,6 +13,7 @@
 #define RINGCHAT_CLIENT_TALK_INTERNAL_H
 
 #include "client/complete.h"
+#include "client/content.h"
 #include "client/conversation.h"
 #include "client/edit.h"
 #include "client/ending.h"
@@ -22,6 +23,7 @@
 #include "client/posts.h"
 #include "client/screen.h"
 #include "client/tame.h"
+#include "client/wait.h"
 #include "common/base/builder.h"
 
 #include <ringchat/client.h>
@@ -122,13 +124,6 @@ struct talk {
 
     char tamed[TAMED_BYTES_MAX];
 };
-
-uint64_t wall_us(void);
-
-static inline struct slice slice_from(struct ringchat_text text)
-{
-    return (struct slice){text.bytes, text.length};
-}
 
 /* ---- talk.c ------------------------------------------------------------- */
 

@@ -17,14 +17,6 @@
 /* What tame() left out is said in this much. */
 #define LEFT_OUT_BYTES_MAX 40
 
-uint64_t wall_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * US_PER_SECOND + (uint64_t)now.tv_nsec / 1000;
-}
-
 struct slice talk_tame(struct talk *talk, struct slice text)
 {
     struct tamed tamed = tame(TAME_CELLS, text, talk->tamed,

@@ -28,6 +28,8 @@ struct waited {
 /* Returns 0 or -errno. */
 int wait_for(const struct wait *, struct waited *);
 
+/* Of CLOCK_MONOTONIC; and of CLOCK_REALTIME. */
 uint64_t now_ns(void);
+uint64_t wall_us(void);
 
 #endif

@@ -2,6 +2,7 @@
  * What a caller may ask of a client: looked through here, so that nothing is
  * queued that could never be sent, and queued.
  */
+#include "lib/codec.h"
 #include "lib/internal.h"
 #include "lib/sized.h"
 
@@ -9,11 +10,6 @@
 #include "common/wire/name.h"
 
 #include <errno.h>
-
-static struct slice slice_from(struct ringchat_text text)
-{
-    return (struct slice){text.bytes, text.length};
-}
 
 /* ---- Queueing ----------------------------------------------------------- */
 
@@ -60,9 +56,9 @@ static bool is_text(struct ringchat_text text)
 static int ask_content(struct ringchat_client *client,
                        const struct wanted *wanted, uint64_t *ticket)
 {
-    if (!content_type_is_valid(slice_from(wanted->content_type)))
+    if (!content_type_is_valid(text_slice(wanted->content_type)))
         return -EINVAL;
-    if (content_is_text(slice_from(wanted->content_type))) {
+    if (content_is_text(text_slice(wanted->content_type))) {
         if (!is_text(wanted->text))
             return -EINVAL;
     } else if (client->dialogue.manner.dialect != RINGCHAT_SECURE) {
@@ -94,7 +90,7 @@ static int ask_in_private(struct ringchat_client *client,
     struct wanted wanted = {
         .kind = ERRAND_TELL, .text = text, .content_type = content_type};
 
-    if (!nick_is_valid(slice_from(nick)) || !name_set(&wanted.name, nick))
+    if (!nick_is_valid(text_slice(nick)) || !name_set(&wanted.name, nick))
         return -EINVAL;
     return ask_content(client, &wanted, ticket);
 }
@@ -195,7 +191,7 @@ static struct ringchat_text split(struct ringchat_text line,
 
 static bool is_word(struct ringchat_text word, const char *literal)
 {
-    return slice_equals(slice_from(word), slice_of(literal));
+    return slice_equals(text_slice(word), slice_of(literal));
 }
 
 /* It is done with that: what else has been asked for comes first. */
